@@ -1,0 +1,10 @@
+//go:build !linux
+
+package proc
+
+import "errors"
+
+// UID is the effective user of p; unknown here.
+func (p Process) UID() (uint32, error) {
+	return 0, errors.New("the user of a process is read from /proc, which is not here")
+}
