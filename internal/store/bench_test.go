@@ -1,0 +1,44 @@
+package store
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/git-rel/rel/internal/release"
+)
+
+// A root with 50 releases, the live one of 2,000 files: what `rel status` and `rel list` ask of it.
+func BenchmarkStatus(b *testing.B) {
+	for _, mode := range []string{ModeSymlink, ModeDirectory} {
+		r := open(b, b.TempDir(), Layout{Mode: mode})
+		for n := range 49 {
+			stage(b, r, n)
+		}
+		files := map[string]string{}
+		for n := range 2000 {
+			files[fmt.Sprintf("dir%d/file%d", n%40, n)] = "text"
+		}
+		live := idOf(49)
+		entries := export(b, r, live, files)
+		must(b, r.Publish(live), r.Seal(release.Manifest{Release: header(live), Entries: entries}))
+		doSwitch(b, r, live, "")
+		b.Run(mode+"/live", func(b *testing.B) {
+			for b.Loop() {
+				_, err := r.Live()
+				must(b, err)
+			}
+		})
+		b.Run(mode+"/releases", func(b *testing.B) {
+			for b.Loop() {
+				_, err := r.Releases()
+				must(b, err)
+			}
+		})
+		b.Run(mode+"/verify", func(b *testing.B) {
+			for b.Loop() {
+				_, err := r.Verify(live, false)
+				must(b, err)
+			}
+		})
+	}
+}

@@ -1,0 +1,75 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/git-rel/rel/internal/disk"
+	"github.com/git-rel/rel/internal/release"
+)
+
+// Link makes the link ready that Switch to id will rename, synced.
+func (r *Root) Link(id release.ID) error {
+	h, err := r.open()
+	if err != nil {
+		return err
+	}
+	return errors.Join(r.readyLink(h.links, id), h.close())
+}
+
+func (r *Root) readyLink(links *disk.Dir, id release.ID) error {
+	name, want := string(id), r.linkText(id)
+	switch text, err := links.Readlink(name); {
+	case err == nil && text == want:
+		return nil
+	case err != nil && !missing(err):
+		return fmt.Errorf("%w: rel's own links are to be here", err)
+	case err != nil:
+		if err := links.Symlink(want, name); err != nil {
+			return err
+		}
+		return links.Sync()
+	}
+	// It leads where the live path used to be: replaced, since without it the release can't be switched to.
+	tmp := tmpPrefix + name
+	if err := links.Remove(tmp); err != nil && !missing(err) {
+		return err
+	}
+	if err := links.Symlink(want, tmp); err != nil {
+		return err
+	}
+	if err := links.Rename(tmp, links, name); err != nil {
+		return err
+	}
+	return links.Sync()
+}
+
+// linkTarget is where the live link leads, relative to the root, by its text alone; in is false where that is outside.
+func (r *Root) linkTarget(text string) (at string, in bool) {
+	if filepath.IsAbs(text) {
+		rel, err := filepath.Rel(r.Dir, text)
+		if err != nil {
+			return "", false
+		}
+		at = rel
+	} else {
+		at = path.Join(path.Dir(r.Layout.Live), text)
+	}
+	return at, at != ".." && !strings.HasPrefix(at, "../")
+}
+
+// linkText is what the live link to a release says: relative, so that the root can be moved.
+func (r *Root) linkText(id release.ID) string {
+	return relativeTo(path.Dir(r.Layout.Live), path.Join(releasesName, string(id)))
+}
+
+// relativeTo is the path to, from the directory from; both are clean and relative to the root.
+func relativeTo(from, to string) string {
+	if from == "." {
+		return to
+	}
+	return strings.Repeat("../", strings.Count(from, "/")+1) + to
+}

@@ -1,0 +1,152 @@
+package store
+
+import (
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/git-rel/rel/internal/disk"
+	"github.com/git-rel/rel/internal/release"
+)
+
+// Releases are the releases of the root, sorted by id, read from the first lines of their manifests: those that have a manifest
+// and a directory. Those that could be read come with the error of those that could not.
+func (r *Root) Releases() ([]release.Release, error) {
+	all, err := r.headers()
+	releases, dirErr := r.top.Dir(releasesName)
+	if missing(dirErr) {
+		return nil, err
+	}
+	if dirErr != nil {
+		return nil, errors.Join(err, dirErr)
+	}
+	moved := r.moved()
+	there := all[:0]
+	for _, m := range all {
+		st, statErr := releases.Lstat(string(m.ID))
+		if statErr != nil && !missing(statErr) {
+			err = errors.Join(err, statErr)
+		}
+		if statErr == nil && st.IsDir() || slices.ContainsFunc(moved, identOf(m).Same) {
+			there = append(there, m)
+		}
+	}
+	return there, errors.Join(err, releases.Close())
+}
+
+// moved are the directories outside releases that may be releases, in mode "directory": the live one, and while a switch goes
+// on the one in .rel/swap.
+func (r *Root) moved() []disk.Ident {
+	if r.Layout.Mode != ModeDirectory {
+		return nil
+	}
+	var idents []disk.Ident
+	for _, p := range []string{r.LivePath(), r.State(swapName)} {
+		if ident, err := disk.Identify(p); err == nil {
+			idents = append(idents, ident)
+		}
+	}
+	return idents
+}
+
+// headers reads the first line of every manifest; those that could be read come with the error of those that could not.
+func (r *Root) headers() ([]release.Release, error) {
+	dir, err := r.manifests()
+	if err != nil {
+		return nil, ignoreMissing(err)
+	}
+	names, err := dir.Names()
+	err = errors.Join(err, dir.Close())
+	slices.Sort(names)
+	var all []release.Release
+	for _, name := range names {
+		if strings.HasPrefix(name, tmpPrefix) {
+			continue
+		}
+		m, headerErr := r.header(release.ID(name))
+		switch {
+		case headerErr == nil:
+			all = append(all, m)
+		case !missing(headerErr) && release.ExitCode(headerErr) != release.ExitNotFound: // not one that was pruned meanwhile
+			err = errors.Join(err, headerErr)
+		}
+	}
+	return all, err
+}
+
+// Publish gives an exported release its name: releases/.tmp-<id> becomes releases/<id>, synced. It is no release yet, and the
+// link made ready before is the sign that a directory without a manifest is rel's to sweep.
+func (r *Root) Publish(id release.ID) error {
+	h, err := r.open()
+	if err != nil {
+		return err
+	}
+	err = r.readyLink(h.links, id)
+	if err == nil {
+		err = h.releases.RenameNoReplace(tmpPrefix+string(id), h.releases, string(id))
+	}
+	if err == nil {
+		err = h.releases.Sync()
+	}
+	return errors.Join(err, h.close())
+}
+
+// Remove removes a release that is not live. Its manifest goes first, so that it is no release before any of it is gone; what
+// can't be removed of it is the error, and Sweep tries that again.
+func (r *Root) Remove(id release.ID) error {
+	if _, ok := id.Time(); !ok {
+		return release.Errorf(release.ExitNotFound, "%q: not the id of a release", string(id))
+	}
+	switch l, err := r.Live(); {
+	case err != nil:
+		return err
+	case l.ID == id:
+		return release.Errorf(release.ExitError, "%s: it is live", id)
+	}
+	h, err := r.open()
+	if err != nil {
+		return err
+	}
+	err = r.forget(id)
+	if err == nil {
+		err = r.removeDir(h, id)
+	}
+	return errors.Join(err, h.close())
+}
+
+// forget removes a manifest, synced.
+func (r *Root) forget(id release.ID) error {
+	manifests, err := r.manifests()
+	if err != nil {
+		return err
+	}
+	if err = ignoreMissing(manifests.Remove(string(id))); err == nil {
+		err = manifests.Sync()
+	}
+	return errors.Join(err, manifests.Close())
+}
+
+// removeDir removes the directory of what is no release any more; the link goes last, since it says that the directory is ours.
+func (r *Root) removeDir(h *handles, id release.ID) error {
+	gone := gonePrefix + string(id)
+	if err := h.releases.RemoveAll(gone); err != nil { // of an earlier attempt
+		return err
+	}
+	if err := ignoreMissing(h.releases.RenameNoReplace(string(id), h.releases, gone)); err != nil {
+		return err
+	}
+	if err := h.releases.Sync(); err != nil {
+		return err
+	}
+	if err := dropLink(h.links, string(id)); err != nil {
+		return err
+	}
+	return h.releases.RemoveAll(gone)
+}
+
+func dropLink(links *disk.Dir, name string) error {
+	if err := ignoreMissing(links.Remove(name)); err != nil {
+		return err
+	}
+	return links.Sync()
+}

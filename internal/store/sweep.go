@@ -1,0 +1,123 @@
+package store
+
+import (
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/git-rel/rel/internal/disk"
+	"github.com/git-rel/rel/internal/release"
+)
+
+// Sweep removes what crashes have left: releases that were being exported, built or removed, temporary files, links and
+// manifests without a directory. It returns the paths, relative to the root, that it removed, also with an error. It touches
+// nothing that rel did not make: a directory in releases that has the shape of a release's id is rel's only if rel made a link
+// ready for it. After a crash it is for after Settle.
+func (r *Root) Sweep() (removed []string, err error) {
+	h, err := r.open()
+	if err != nil {
+		return nil, err
+	}
+	s := sweeper{root: r, h: h}
+	err = s.releases()
+	if err == nil {
+		err = s.state()
+	}
+	return s.removed, errors.Join(err, h.close())
+}
+
+type sweeper struct {
+	root    *Root
+	h       *handles
+	removed []string
+}
+
+// releases sweeps the directory releases. What can't be removed does not keep the rest from being so.
+func (s *sweeper) releases() error {
+	names, err := s.h.releases.Names()
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, name := range names {
+		ours, err := s.leftover(name)
+		if err == nil && ours {
+			err = s.h.releases.RemoveAll(name)
+		}
+		if err != nil {
+			errs = append(errs, err)
+		} else if ours {
+			s.removed = append(s.removed, releasesName+"/"+name)
+		}
+	}
+	return errors.Join(append(errs, s.h.releases.Sync())...)
+}
+
+// leftover is true for an entry of releases that rel made and that is not a release.
+func (s *sweeper) leftover(name string) (bool, error) {
+	if rest, tmp := strings.CutPrefix(name, tmpPrefix); tmp {
+		_, ok := release.ID(strings.TrimPrefix(rest, "gone-")).Time()
+		return ok, nil
+	}
+	if _, ok := release.ID(name).Time(); !ok {
+		return false, nil
+	}
+	if _, err := s.h.links.Lstat(name); err != nil {
+		return false, ignoreMissing(err)
+	}
+	if st, err := s.h.releases.Lstat(name); err != nil || st.IsLink() {
+		return err == nil, err // a link that adopting made and did not come to use
+	}
+	_, err := s.root.header(release.ID(name))
+	if release.ExitCode(err) == release.ExitNotFound {
+		return true, nil
+	}
+	return false, err // of a manifest that can't be read its directory is kept
+}
+
+// state sweeps .rel/manifests and .rel/links. Where the live path is foreign nothing there is: what looks like a release that
+// is gone may be one that is not mounted or was copied back.
+func (s *sweeper) state() error {
+	l, err := s.root.Live()
+	if err != nil || l.Foreign != "" {
+		return err
+	}
+	all, err := s.root.Releases()
+	if err != nil {
+		return err
+	}
+	keep := func(name string) bool {
+		return slices.ContainsFunc(all, func(m release.Release) bool { return string(m.ID) == name })
+	}
+	manifests, err := s.root.manifests()
+	if err != nil {
+		return err
+	}
+	// Manifests first: a release has its link for as long as it has its manifest.
+	err = s.prune(manifests, manifestsName, keep)
+	if err = errors.Join(err, manifests.Close()); err != nil {
+		return err
+	}
+	return s.prune(s.h.links, linksName, func(name string) bool {
+		_, err := s.h.releases.Lstat(name) // a directory that could not be removed keeps its mark
+		return keep(name) || err == nil
+	})
+}
+
+func (s *sweeper) prune(dir *disk.Dir, where string, keep func(name string) bool) error {
+	names, err := dir.Names()
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		_, ours := release.ID(name).Time()
+		if ours = ours || strings.HasPrefix(name, tmpPrefix); !ours || keep(name) {
+			continue
+		}
+		if err := ignoreMissing(dir.Remove(name)); err != nil {
+			return err
+		}
+		s.removed = append(s.removed, stateName+"/"+where+"/"+name)
+	}
+	return dir.Sync()
+}
