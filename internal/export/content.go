@@ -1,0 +1,95 @@
+package export
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/git-rel/rel/internal/objects"
+)
+
+// settle gives an open file exactly the permissions perm, which umask or an inherited ACL may have cut, and returns its stat data.
+func settle(f *os.File, perm uint32) (st unix.Stat_t, err error) {
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return st, err
+	}
+	if uint32(st.Mode)&0o7777 == perm {
+		return st, nil
+	}
+	if err := unix.Fchmod(int(f.Fd()), perm); err != nil {
+		return st, err
+	}
+	return st, unix.Fstat(int(f.Fd()), &st)
+}
+
+// fill writes a file's content and returns the id of what it wrote.
+func (w *writer) fill(ctx context.Context, out io.Writer, i int) (objects.ID, error) {
+	f := &w.plan.files[i]
+	if f.size > streamOver {
+		if f.conv.none() {
+			return f.id, w.stream(ctx, out, f.id)
+		}
+		w.large.Lock()
+		defer w.large.Unlock()
+	}
+	data, err := w.converted(ctx, f)
+	if err != nil {
+		return f.id, err
+	}
+	if f.conv.subst {
+		data = w.subst.apply(i, data)
+	}
+	id := f.id
+	if !f.conv.none() {
+		id = objects.Hash(w.plan.src.Store.Format(), objects.KindBlob, data)
+	} else if !f.pointer && isPointer(data) {
+		return f.id, refusePointer(f.path)
+	}
+	_, err = out.Write(data)
+	return id, err
+}
+
+// converted is a file's content as git's checkout would write it.
+func (w *writer) converted(ctx context.Context, f *file) ([]byte, error) {
+	o, err := w.plan.src.Store.Read(f.id)
+	if err != nil {
+		return nil, err
+	}
+	data := o.Data
+	if f.conv.ident {
+		data = expandIdent(data, f.id)
+	}
+	data = expandEOL(data, f.conv.eol)
+	if f.conv.encoding == "" {
+		return data, nil
+	}
+	data, _, err = encode(ctx, data, f.conv.encoding)
+	return data, err
+}
+
+func (w *writer) stream(ctx context.Context, out io.Writer, id objects.ID) (err error) {
+	r, _, err := w.plan.src.Store.Stream(id)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	buf := make([]byte, 256<<10)
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		n, err := r.Read(buf)
+		if _, err := out.Write(buf[:n]); err != nil {
+			return err
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,189 @@
+// Package export writes the tree of a commit, or one directory of it, into a directory, as `git archive <tag> [path] | tar x` does under an empty git
+// configuration: the same files, content and executable bits, by the .gitattributes in the tree (of every level, those above
+// Source.Path too). It owns the walk, the attributes, the conversion of content and the writing.
+//
+// Other than in git, what is not in the tag has no say: $GIT_DIR/info/attributes, core.attributesFile, core.autocrlf and filter
+// drivers are ignored on purpose, so that a tag gives the same release wherever it is exported. Refused is what git archive would
+// let pass and a release should not have: submodules, Git LFS pointers, names that are dangerous on some file system.
+//
+// As in git archive, a file over 512 MiB is exported as it is unless it has export-subst; a .gitattributes that is a symlink counts
+// with its target as its text, never with what it points to; %(describe) is expanded once in a release.
+//
+// Known differences, all in export-subst: %aN and the like take the .mailmap of HEAD, never an uncommitted one; "%-x" at the start
+// of a placeholder removes no line ends that stand before it in the file; in a commit that is not in UTF-8 each placeholder comes
+// out in the commit's encoding, where git's result depends on the text before it. Where there is no iconv program, the tables of
+// golang.org/x/text are used for encodings other than UTF-16 and UTF-32.
+package export
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/git-rel/rel/internal/objects"
+	"github.com/git-rel/rel/internal/release"
+)
+
+// Source is what to export.
+type Source struct {
+	Store      *objects.Store
+	Commit     objects.ID
+	Tag        string // for messages
+	GitDir     string // where git is run for the placeholders of export-subst that only git knows
+	Path       string // only this directory of the tree, as the top of the release; "" for all
+	Attributes bool   // false: the tree as it is, .gitattributes ignored
+}
+
+// Plan is what Survey found and Write writes. The sizes are before conversion.
+type Plan struct {
+	Files  int   // regular files and symlinks
+	Bytes  int64 // their sizes added up
+	Inodes int64 // files, symlinks and directories, and the release's own directory
+
+	src    Source
+	commit objects.Commit
+	dirs   []string // a directory before what is in it
+	files  []file
+	links  []link
+	order  []int // indices of files, in the order in which to read them
+}
+
+// file is a regular file to be written.
+type file struct {
+	path string
+	id   objects.ID
+	mode uint32 // release.ModeFile or ModeExec
+	size int64  // of the blob
+	conv conversion
+
+	lfs     bool // has filter=lfs
+	pointer bool // may be a Git LFS pointer: its attributes say that no filter is meant
+}
+
+// link is a symlink to be made.
+type link struct {
+	path   string
+	id     objects.ID
+	target string
+}
+
+// streamOver is the size, in bytes, over which a blob is never held in memory as a whole unless it has to be converted.
+const streamOver = 4 << 20
+
+// rawOver is git's core.bigFileThreshold: a larger file is converted only if it has export-subst.
+const rawOver = 512 << 20
+
+// Need is how many bytes the release takes on a file system with such blocks, at most: conversion makes files larger, and by
+// how much is known only when it is done.
+func (p *Plan) Need(block int64) int64 {
+	block = max(block, 512)
+	up := func(n int64) int64 { return (n + block - 1) / block * block }
+	var sum int64
+	for _, f := range p.files {
+		sum += up(f.most())
+	}
+	// A directory takes blocks by the names in it, and each file a part of a block of inodes, which some file systems make as
+	// they go.
+	const perInode = 512
+	for _, d := range p.dirs {
+		sum += up(int64(len(d))) + block
+	}
+	var names int64
+	for _, f := range p.files {
+		names += int64(len(path.Base(f.path))) + 32
+	}
+	for _, l := range p.links {
+		names += int64(len(path.Base(l.path))) + 32
+		sum += up(int64(len(l.target)))
+	}
+	return sum + up(names*2) + up(p.Inodes*perInode) + block
+}
+
+// most is what a file may grow to. Each converter is taken by what it does to common content, with a page to spare.
+func (f file) most() int64 {
+	n := f.size
+	if f.conv.none() {
+		return n
+	}
+	if f.conv.eol != eolKeep {
+		n += f.size / 8
+	}
+	if f.conv.encoding != "" {
+		n *= 4
+	}
+	return n + n/4 + 4096
+}
+
+// mostEntries bounds what a tree of trees that name each other may unfold to; the largest repositories known have some millions.
+const mostEntries = 4 << 20
+
+// cleanPath turns export.path into the form that trees have: "a/b", "" for all.
+func cleanPath(given string) (string, error) {
+	if given == "" {
+		return "", nil
+	}
+	p := path.Clean(given)
+	if p == "." {
+		return "", nil
+	}
+	if strings.HasPrefix(p, "/") || p == ".." || strings.HasPrefix(p, "../") || strings.Contains(p, "\x00") {
+		return "", release.Errorf(release.ExitUsage, "export.path %q: not a path inside the repository", given).
+			Hint("export.path names a directory of the tag, as in path = \"services/shop\"")
+	}
+	return p, nil
+}
+
+// Survey walks the tree, evaluates its attributes and refuses, with ExitRefused, what must not become a release. It writes nothing.
+func Survey(ctx context.Context, src Source) (*Plan, error) {
+	only, err := cleanPath(src.Path)
+	if err != nil {
+		return nil, err
+	}
+	commit, err := src.Store.Commit(src.Commit)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", src.Tag, err)
+	}
+	w := &walker{ctx: ctx, plan: &Plan{src: src, commit: commit}, attrs: newEvaluator(), only: only, most: mostEntries}
+	if err := w.tree("", commit.Tree); err != nil {
+		return nil, fmt.Errorf("%s: %w", src.Tag, err)
+	}
+	if only != "" && !w.found {
+		return nil, release.Errorf(release.ExitRefused, "%s: %s: not in its tree", src.Tag, only).
+			Hint("export.path names a directory that the tag has: git ls-tree %s shows them", src.Commit)
+	}
+	if err := w.plan.measure(ctx); err != nil {
+		return nil, fmt.Errorf("%s: %w", src.Tag, err)
+	}
+	if only != "" {
+		if err := w.plan.hoist(only); err != nil {
+			return nil, err
+		}
+	}
+	return w.plan, nil
+}
+
+// hoist makes the directory that was asked for the top of the release.
+func (p *Plan) hoist(dir string) error {
+	prefix := dir + "/"
+	p.dirs = slices.DeleteFunc(p.dirs, func(at string) bool { return !strings.HasPrefix(at, prefix) })
+	for i := range p.dirs {
+		p.dirs[i] = p.dirs[i][len(prefix):]
+	}
+	notDir := release.Errorf(release.ExitRefused, "%s: %s: not a directory", p.src.Tag, dir).
+		Hint("export.path names a directory that the tag has: git ls-tree %s shows them", p.src.Commit)
+	for i := range p.files {
+		if p.files[i].path == dir {
+			return notDir
+		}
+		p.files[i].path = p.files[i].path[len(prefix):]
+	}
+	for i := range p.links {
+		if p.links[i].path == dir {
+			return notDir
+		}
+		p.links[i].path = p.links[i].path[len(prefix):]
+	}
+	return nil
+}

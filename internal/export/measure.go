@@ -1,0 +1,136 @@
+package export
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"regexp"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/git-rel/rel/internal/objects"
+	"github.com/git-rel/rel/internal/release"
+)
+
+// Git LFS keeps its pointers under this size, and they begin thus.
+const maxPointer = 1024
+
+var (
+	pointerHead = []byte("version https://git-lfs.github.com/spec/v1\n")
+	pointerOID  = regexp.MustCompile(`(?m)^oid sha256:[0-9a-f]{64}$`)
+	pointerSize = regexp.MustCompile(`(?m)^size [0-9]+$`)
+)
+
+func isPointer(data []byte) bool {
+	return len(data) < maxPointer && bytes.HasPrefix(data, pointerHead) && pointerOID.Match(data) && pointerSize.Match(data)
+}
+
+// measure finds the sizes of all files, adds them up, and refuses Git LFS pointers.
+func (p *Plan) measure(ctx context.Context) error {
+	p.order = p.inPackOrder()
+	if err := parallel(ctx, len(p.order), func(i int) error { return p.measureFile(&p.files[p.order[i]]) }); err != nil {
+		return err
+	}
+	p.Files = len(p.files) + len(p.links)
+	p.Inodes = int64(p.Files+len(p.dirs)) + 1
+	for _, f := range p.files {
+		p.Bytes += f.size
+	}
+	for _, l := range p.links {
+		p.Bytes += int64(len(l.target))
+	}
+	return nil
+}
+
+func (p *Plan) measureFile(f *file) error {
+	kind, size, err := p.src.Store.Header(f.id)
+	if err != nil {
+		return in(f.path, err)
+	}
+	if kind != objects.KindBlob {
+		return release.Errorf(release.ExitRefused, "%s: a %s where a file should be", shown(f.path), kind).
+			Hint("git fsck %s shows what is wrong with the repository", p.src.Commit)
+	}
+	f.size = size
+	if size > rawOver && !f.conv.subst {
+		f.conv = conversion{}
+	}
+	if !f.lfs || size >= maxPointer {
+		return nil // without the attribute a pointer is found when the content is at hand
+	}
+	o, err := p.src.Store.Read(f.id)
+	if err != nil {
+		return in(f.path, err)
+	}
+	if isPointer(o.Data) {
+		return in(f.path, refusePointer(f.path))
+	}
+	return nil
+}
+
+func refusePointer(path string) *release.Error {
+	return release.Errorf(release.ExitRefused, "a Git LFS pointer, whose content is not in the repository").
+		Hint("git lfs migrate export --include=%q puts the content into the repository", path).
+		Hint("leave it out with export-ignore in .gitattributes; where the pointer itself is meant, give it -filter there")
+}
+
+// inPackOrder are the indices of files in the order in which the packs have their blobs: bases of deltas are then still at hand,
+// and files with the same content come together.
+func (p *Plan) inPackOrder() []int {
+	type at struct {
+		index, pack int
+		offset      int64
+	}
+	places := make([]at, len(p.files))
+	for i, f := range p.files {
+		places[i] = at{index: i, pack: -1}
+		if pack, offset, ok := p.src.Store.Position(f.id); ok {
+			places[i] = at{i, pack, offset}
+		}
+	}
+	slices.SortStableFunc(places, func(a, b at) int {
+		return cmp.Or(cmp.Compare(a.pack, b.pack), cmp.Compare(a.offset, b.offset))
+	})
+	order := make([]int, len(places))
+	for i, a := range places {
+		order[i] = a.index
+	}
+	return order
+}
+
+// stride is how many neighbours in pack order one worker takes at a time.
+const stride = 32
+
+// parallel calls do for 0 to n-1 on all cores, a stretch of neighbours in one place, until one call fails or ctx ends.
+func parallel(ctx context.Context, n int, do func(i int) error) error {
+	var next atomic.Int64
+	var once sync.Once
+	var first error
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var workers sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), n/stride+1) {
+		workers.Go(func() {
+			for {
+				from := int(next.Add(stride)) - stride
+				for i := from; i < min(from+stride, n); i++ {
+					err := ctx.Err()
+					if err == nil {
+						err = do(i)
+					}
+					if err != nil {
+						once.Do(func() { first = err; cancel() })
+						return
+					}
+				}
+				if from+stride >= n {
+					return
+				}
+			}
+		})
+	}
+	workers.Wait()
+	return first
+}

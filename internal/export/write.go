@@ -1,0 +1,222 @@
+package export
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/git-rel/rel/internal/disk"
+	"github.com/git-rel/rel/internal/release"
+)
+
+// Write makes the directory dir and writes the release into it, durably: when it returns without an error, all is on the disk.
+// Modes are 0644 and 0755, of directories 0755, whatever the umask. progress, which may be nil, is told bytes done and bytes in
+// all, a few hundred times at most, never by two goroutines at once. The entries are the release's tagged ones, sorted by path.
+//
+// On an error, also of a cancelled ctx, dir is left as it is, for the caller to remove. Refusals have ExitRefused.
+func (p *Plan) Write(ctx context.Context, dir string, progress func(done, total int64)) (entries []release.Entry, err error) {
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("%s: %w", dir, cause(err))
+	}
+	if err := os.Chmod(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("%s: %w", dir, cause(err))
+	}
+	root, err := disk.OpenDir(dir) // before the first write, so that its sync reports every error since
+	if err != nil {
+		return nil, err
+	}
+	w := &writer{plan: p, root: root, parent: root, tell: progress, entries: make([]release.Entry, len(p.files))}
+	defer func() { err = errors.Join(err, w.leave(), root.Close()) }()
+	for _, step := range []func(context.Context) error{w.substitute, w.makeDirs, w.writeFiles, w.makeLinks, w.sync, w.statDirs} {
+		if err := step(ctx); err != nil {
+			return nil, err
+		}
+	}
+	slices.SortFunc(w.entries, func(a, b release.Entry) int { return cmp.Compare(a.Path, b.Path) })
+	return w.entries, nil
+}
+
+// writer is one Write under way.
+type writer struct {
+	plan       *Plan
+	root       *disk.Dir
+	parent     *disk.Dir // the directory that the last path entered, root itself or one to be closed
+	parentPath string
+	subst      substitution
+	entries    []release.Entry // of files, at their index in plan; then of links and directories
+	large      sync.Mutex      // held while a large file is converted: one at a time bounds the memory
+
+	telling    sync.Mutex
+	tell       func(done, total int64)
+	done, told int64
+}
+
+// enter opens the directory that path lies in. Only one is open at a time, whatever the depth.
+func (w *writer) enter(p string) (*disk.Dir, string, error) {
+	dir, name := path.Split(p)
+	dir = strings.TrimSuffix(dir, "/")
+	if dir == w.parentPath {
+		return w.parent, name, nil
+	}
+	if err := w.leave(); err != nil {
+		return nil, "", err
+	}
+	if dir == "" {
+		return w.root, name, nil
+	}
+	d, err := w.root.Dir(dir)
+	if err != nil {
+		return nil, "", err
+	}
+	w.parent, w.parentPath = d, dir
+	return d, name, nil
+}
+
+func (w *writer) leave() error {
+	if w.parent == w.root {
+		return nil
+	}
+	d := w.parent
+	w.parent, w.parentPath = w.root, ""
+	return d.Close()
+}
+
+// substitute expands the placeholders of all files with export-subst beforehand.
+func (w *writer) substitute(ctx context.Context) error {
+	found := false
+	for i := range w.plan.files {
+		f := &w.plan.files[i]
+		if !f.conv.subst {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		data, err := w.converted(ctx, f)
+		if err != nil {
+			return in(f.path, err)
+		}
+		w.subst.collect(i, data)
+		found = true
+	}
+	if !found {
+		return nil
+	}
+	return w.subst.expand(ctx, w.plan.src.GitDir, w.plan.src.Commit, w.plan.commit)
+}
+
+func (w *writer) makeDirs(ctx context.Context) error {
+	for _, p := range w.plan.dirs {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		d, name, err := w.enter(p)
+		if err != nil {
+			return err
+		}
+		if err := d.Mkdir(name, 0o755); err != nil {
+			return w.collision(p, err)
+		}
+	}
+	return nil
+}
+
+func (w *writer) writeFiles(ctx context.Context) error {
+	return parallel(ctx, len(w.plan.order), func(i int) error { return w.writeFile(ctx, w.plan.order[i]) })
+}
+
+func (w *writer) writeFile(ctx context.Context, i int) (err error) {
+	f := &w.plan.files[i]
+	perm := f.mode & 0o777
+	out, err := disk.Beneath(w.root.File(), f.path, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL, perm)
+	if err != nil {
+		return w.collision(f.path, err)
+	}
+	defer func() {
+		if closing := out.Close(); err == nil && closing != nil {
+			err = in(f.path, cause(closing))
+		}
+	}()
+	id, err := w.fill(ctx, out, i)
+	if err != nil {
+		return in(f.path, cause(err))
+	}
+	st, err := settle(out, perm)
+	if err != nil {
+		return in(f.path, cause(err))
+	}
+	w.entries[i] = release.Entry{
+		Path: f.path, Mode: f.mode, Kind: release.Tagged, Size: st.Size, ID: id.String(),
+		Inode: st.Ino, MTime: st.Mtim.Nano(), CTime: st.Ctim.Nano(),
+	}
+	w.advance(f.size)
+	return nil
+}
+
+// makeLinks makes the symlinks, when all that is written through a path has been written.
+func (w *writer) makeLinks(ctx context.Context) error {
+	for _, l := range w.plan.links {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		d, name, err := w.enter(l.path)
+		if err != nil {
+			return err
+		}
+		if err := d.Symlink(l.target, name); err != nil {
+			return w.collision(l.path, err)
+		}
+		st, err := d.Lstat(name)
+		if err != nil {
+			return err
+		}
+		w.entries = append(w.entries, release.Entry{
+			Path: l.path, Mode: release.ModeSymlink, Kind: release.Tagged, Size: int64(len(l.target)), ID: l.id.String(),
+			Inode: st.Inode, MTime: st.MTime, CTime: st.CTime,
+		})
+		w.advance(int64(len(l.target)))
+	}
+	return nil
+}
+
+// statDirs takes the stat data of the directories, which changed with all that was put into them.
+func (w *writer) statDirs(context.Context) error {
+	for _, p := range w.plan.dirs {
+		d, name, err := w.enter(p)
+		if err != nil {
+			return err
+		}
+		st, err := d.Lstat(name)
+		if err != nil {
+			return err
+		}
+		w.entries = append(w.entries, release.Entry{
+			Path: p, Mode: release.ModeDir, Kind: release.Tagged, Inode: st.Inode, MTime: st.MTime, CTime: st.CTime,
+		})
+	}
+	return nil
+}
+
+// steps is how often progress is told, about.
+const steps = 200
+
+func (w *writer) advance(bytes int64) {
+	if w.tell == nil {
+		return
+	}
+	w.telling.Lock()
+	defer w.telling.Unlock()
+	w.done += bytes
+	if total := w.plan.Bytes; w.done-w.told > total/steps || w.done == total && w.told != total {
+		w.told = w.done
+		w.tell(w.done, total)
+	}
+}
