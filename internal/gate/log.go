@@ -1,0 +1,225 @@
+package gate
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+)
+
+const (
+	logWindow      = 1 << 20 // the most that is read of one log file
+	logFingerprint = 64      // bytes before a mark that tell whether the file is still the one that was marked
+)
+
+// LogMark is a place in a log file. It survives rotation (by renaming, or by copying and truncating) and being stored as JSON.
+// The zero mark is of no file: nothing is ever logged after it.
+type LogMark struct {
+	Path   string `json:"path,omitempty"`
+	Inode  uint64 `json:"inode,omitempty"`  // 0: there was no file
+	Offset int64  `json:"offset,omitempty"` // bytes
+	Before []byte `json:"before,omitempty"` // the last bytes before Offset, at most 64
+}
+
+// MarkLog marks the end of the log file at path as it is now. A file that does not exist yet is marked at its future start; an
+// empty path gives the zero mark. What is not a regular file (a pipe, /dev/stderr) cannot be read again: an error, as for a file
+// that may not be read; the mark that comes with it gives the same error when it is read.
+func MarkLog(path string) (LogMark, error) {
+	if path == "" {
+		return LogMark{}, nil
+	}
+	f, info, err := openLog(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return LogMark{Path: path}, nil
+	}
+	if err != nil {
+		return LogMark{Path: path}, err
+	}
+	defer f.Close()
+	return markAt(f, path, info, info.Size())
+}
+
+func markAt(f *os.File, path string, info fs.FileInfo, offset int64) (LogMark, error) {
+	before := make([]byte, min(offset, logFingerprint))
+	if _, err := f.ReadAt(before, offset-int64(len(before))); err != nil {
+		return LogMark{Path: path}, err
+	}
+	return LogMark{Path: path, Inode: inode(info), Offset: offset, Before: before}, nil
+}
+
+// Since gives the lines that the log gained after the mark, without their line ends and otherwise as they are: whoever shows
+// them escapes them. Where the log was rotated meanwhile, the rest of the old file comes first, if it is still beside the new
+// one and not compressed. Of more than max lines (all, if max is 0), or more than a mebibyte of a file, the last are given.
+func (m LogMark) Since(max int) ([]string, error) {
+	lines, _, err := m.read(true)
+	return last(lines, max), err
+}
+
+// Next is Since for a reader that goes on: it gives complete lines only, and the mark after the last of them.
+func (m LogMark) Next(max int) ([]string, LogMark, error) {
+	lines, next, err := m.read(false)
+	return last(lines, max), next, err
+}
+
+func last(lines []string, max int) []string {
+	if max > 0 && len(lines) > max {
+		return lines[len(lines)-max:]
+	}
+	return lines
+}
+
+// read reads what came after the mark; partial says whether a last line without its line end counts.
+func (m LogMark) read(partial bool) ([]string, LogMark, error) {
+	if m.Path == "" {
+		return nil, m, nil
+	}
+	f, info, err := openLog(m.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		lines, err := m.rotated()
+		if err != nil || len(lines) == 0 {
+			return nil, m, err
+		}
+		return lines, LogMark{Path: m.Path}, nil // what follows is in a file that is still to come
+	}
+	if err != nil {
+		return nil, m, err
+	}
+	defer f.Close()
+	if m.continues(f, info) {
+		lines, end, err := readLines(f, m.Offset, info.Size(), partial)
+		if err != nil {
+			return nil, m, err
+		}
+		next, err := markAt(f, m.Path, info, end)
+		return lines, next, err
+	}
+	old, err := m.rotated()
+	if err != nil {
+		return nil, m, err
+	}
+	lines, end, err := readLines(f, 0, info.Size(), partial)
+	if err != nil {
+		return old, m, err
+	}
+	next, err := markAt(f, m.Path, info, end)
+	return append(old, lines...), next, err
+}
+
+// continues says whether f is the file that was marked, grown or not. An inode alone would not do: it is used again after a
+// deletion, and a file that was truncated may have grown past the mark.
+func (m LogMark) continues(f *os.File, info fs.FileInfo) bool {
+	return m.Inode != 0 && inode(info) == m.Inode && m.holds(f, info)
+}
+
+func (m LogMark) holds(f *os.File, info fs.FileInfo) bool {
+	if info.Size() < m.Offset {
+		return false
+	}
+	have := make([]byte, len(m.Before))
+	if _, err := f.ReadAt(have, m.Offset-int64(len(have))); err != nil {
+		return false
+	}
+	return bytes.Equal(have, m.Before)
+}
+
+// rotated reads the rest of the marked file where a rotation left it: beside the log, under a name that starts with the log's.
+func (m LogMark) rotated() ([]string, error) {
+	if m.Inode == 0 {
+		return nil, nil
+	}
+	path, err := filepath.EvalSymlinks(m.Path)
+	if err != nil {
+		path = m.Path // the log is gone; its directory may not be
+	}
+	entries, err := os.ReadDir(filepath.Dir(path))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	base := filepath.Base(path)
+	for _, e := range entries {
+		if e.Name() == base || !strings.HasPrefix(e.Name(), base) || !e.Type().IsRegular() {
+			continue
+		}
+		if lines, ok := m.rest(filepath.Join(filepath.Dir(path), e.Name())); ok {
+			return lines, nil
+		}
+	}
+	return nil, nil
+}
+
+// rest reads path after the mark if path is the file that was marked, or a copy of it.
+func (m LogMark) rest(path string) ([]string, bool) {
+	f, info, err := openLog(path)
+	if err != nil {
+		return nil, false // gone again, or not ours to read: as if it were not there
+	}
+	defer f.Close()
+	if !m.holds(f, info) || inode(info) != m.Inode && m.Offset == 0 {
+		return nil, false
+	}
+	lines, _, err := readLines(f, m.Offset, info.Size(), true)
+	return lines, err == nil
+}
+
+// readLines reads the lines between two offsets, at most the last logWindow bytes of them, and says where the last one ends.
+func readLines(f *os.File, from, to int64, partial bool) (lines []string, end int64, err error) {
+	start := max(from, to-logWindow)
+	data, err := io.ReadAll(io.NewSectionReader(f, start, to-start))
+	if err != nil {
+		return nil, from, err
+	}
+	if start > from { // the first line is cut
+		cut := bytes.IndexByte(data, '\n') + 1
+		data, start = data[cut:], start+int64(cut)
+	}
+	if !partial {
+		data = data[:bytes.LastIndexByte(data, '\n')+1]
+	}
+	end = start + int64(len(data))
+	text := strings.TrimSuffix(string(data), "\n")
+	if text == "" && len(data) == 0 {
+		return nil, end, nil
+	}
+	return slices.Clip(strings.Split(text, "\n")), end, nil
+}
+
+// openLog opens a regular file; never does it wait for a pipe's other end.
+func openLog(path string) (*os.File, fs.FileInfo, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, nil, plain(err)
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s: not a regular file", path)
+	}
+	if err != nil {
+		f.Close()
+		return nil, nil, err
+	}
+	return f, info, nil
+}
+
+// plain takes the name of the system call off a file's error: "PATH: permission denied".
+func plain(err error) error {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
+		return fmt.Errorf("%s: %w", p.Path, p.Err)
+	}
+	return err
+}
+
+func inode(info fs.FileInfo) uint64 {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return st.Ino
+	}
+	return 0
+}
