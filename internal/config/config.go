@@ -1,0 +1,225 @@
+// Package config owns rel.toml: its keys, their defaults, what is wrong with them and where, and the commented file that
+// init writes.
+package config
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/git-rel/rel/internal/release"
+)
+
+// File is the name of the configuration in a root.
+const File = "rel.toml"
+
+// maxSize bounds what Load reads: no honest configuration comes near it.
+const maxSize = 1 << 20
+
+// Modes of the live path.
+const (
+	ModeSymlink   = "symlink"
+	ModeDirectory = "directory"
+)
+
+// Config is rel.toml with every default filled in. Paths are cleaned, slash-separated, and relative to the root unless said
+// otherwise.
+type Config struct {
+	App        string            `toml:"app"`         // default: the root's name, made safe
+	Repo       string            `toml:"repo"`        // relative to the root or absolute; see Has for whether the file names it
+	Keep       int               `toml:"keep"`        // once-live releases besides the live and the previous one
+	KeepFailed int               `toml:"keep_failed"` //
+	KeepStaged int               `toml:"keep_staged"` //
+	Live       Live              `toml:"live"`
+	Export     Export            `toml:"export"`
+	Shared     Shared            `toml:"shared"`
+	Env        map[string]string `toml:"env"` // for builds, checks, steps and services
+	Build      Build             `toml:"build"`
+	Check      []Check           `toml:"check"`
+	Service    []Service         `toml:"service"` // started in this order, stopped in reverse
+	Health     Health            `toml:"health"`
+	Steps      Steps             `toml:"steps"`
+	Push       Push              `toml:"push"`
+	Sign       Sign              `toml:"sign"`
+
+	source *source // where each key stands in the file; nil without a file
+}
+
+// Live is the path that the service runs from.
+type Live struct {
+	Path string `toml:"path"` // default: "current" in mode "symlink", "rel" in mode "directory"
+	Mode string `toml:"mode"` // ModeSymlink or ModeDirectory
+	Gap  bool   `toml:"gap"`  // two renames where the file system cannot exchange
+}
+
+// Export says what of a tag's tree becomes a release.
+type Export struct {
+	Path       string `toml:"path"` // the directory of the tree that is exported; "" is all of it
+	Attributes bool   `toml:"attributes"`
+	Submodules string `toml:"submodules"` // "refuse"
+	LFS        string `toml:"lfs"`        // "auto"
+}
+
+// Shared are paths inside a release that are links into shared/ instead.
+type Shared struct {
+	Dirs  []string `toml:"dirs"`
+	Files []string `toml:"files"`
+}
+
+// Build is the command that runs in a new release before it is checked.
+type Build struct {
+	Run     string   `toml:"run"`
+	Timeout Duration `toml:"timeout"`
+}
+
+// Check is a gate before the switch: one command for each file, or one for the whole release where Files is empty.
+type Check struct {
+	Name    string   `toml:"name"`   // default: the preset's name
+	Preset  string   `toml:"preset"` // perl, php, python, ruby, node, shell; or none, with Run
+	Run     string   `toml:"run"`    // the file is "$1"
+	Libs    []string `toml:"libs"`   // relative to the release, or absolute
+	Files   []string `toml:"files"`  // patterns; empty with a preset: the preset's own
+	Scope   string   `toml:"scope"`  // "all": every file once one changed or went; "changed"
+	Timeout Duration `toml:"timeout"`
+}
+
+// Service is what runs from the live path. Empty commands are filled in by the preset's conventions.
+type Service struct {
+	Name       string   `toml:"name"`    // default: the preset's name
+	Preset     string   `toml:"preset"`  // apache, nginx, systemd, pidfile, command
+	Restart    string   `toml:"restart"` // graceful, restart, stop-start, none
+	User       string   `toml:"user"`    // who must be able to read the release, and as whom checks run
+	Sudo       bool     `toml:"sudo"`    // control it through sudo -n
+	Unit       string   `toml:"unit"`    // of systemd
+	Start      string   `toml:"start"`
+	Stop       string   `toml:"stop"`
+	RestartCmd string   `toml:"restart_cmd"`
+	Graceful   string   `toml:"graceful"`
+	Test       string   `toml:"test"`
+	PIDFile    string   `toml:"pidfile"`
+	Listen     []string `toml:"listen"` // "127.0.0.1:8080", ":8080", "[::1]:8080", "unix:/run/app.sock"
+	ErrorLog   string   `toml:"error_log"`
+	Timeout    Duration `toml:"timeout"` // of each of start, stop, restart, graceful
+}
+
+// Health is the gate after the switch.
+type Health struct {
+	URL      string   `toml:"url"`
+	Status   int      `toml:"status"`
+	Body     string   `toml:"body"`    // a text that must be in it
+	Release  string   `toml:"release"` // "header NAME" or "body REGEXP": where the answer carries the tag or commit
+	TCP      string   `toml:"tcp"`     // host:port, or the path of a socket
+	Run      string   `toml:"run"`
+	Passes   int      `toml:"passes"` // in a row
+	Interval Duration `toml:"interval"`
+	Timeout  Duration `toml:"timeout"` // until there were that many passes
+}
+
+// Steps are commands at points of a run.
+type Steps struct {
+	Before      string   `toml:"before"`
+	AfterSwitch string   `toml:"after_switch"`
+	AfterLive   string   `toml:"after_live"`
+	OnRollback  string   `toml:"on_rollback"`
+	OnFailure   string   `toml:"on_failure"`
+	Timeout     Duration `toml:"timeout"` // of each
+}
+
+// Push says what a push deploys.
+type Push struct {
+	Tags     []string          `toml:"tags"`     // patterns
+	Branches map[string]string `toml:"branches"` // pattern → "cut" or "stage"
+}
+
+// Sign says which tags are trusted.
+type Sign struct {
+	Require        bool   `toml:"require"`
+	AllowedSigners string `toml:"allowed_signers"`
+	Keyring        string `toml:"keyring"`
+}
+
+// Default is the configuration of a root without rel.toml. Name is the root's directory name.
+func Default(name string) *Config {
+	return &Config{
+		App: safeName(name), Repo: "repo.git", Keep: 5, KeepFailed: 2, KeepStaged: 2,
+		Live:   Live{Path: "current", Mode: ModeSymlink},
+		Export: Export{Attributes: true, Submodules: "refuse", LFS: "auto"},
+		Build:  Build{Timeout: seconds(600)},
+		Health: Health{Status: 200, Passes: 3, Interval: Duration{200 * time.Millisecond}, Timeout: seconds(30)},
+		Steps:  Steps{Timeout: seconds(600)},
+		Push:   Push{Tags: []string{"v*"}},
+	}
+}
+
+// safeName maps what may not stand in an app's name, which is part of a ref, to "-".
+func safeName(name string) string {
+	safe := strings.Map(func(r rune) rune {
+		if r < 0x80 && (nameByte(byte(r)) || r == '.') {
+			return r
+		}
+		return '-'
+	}, name)
+	if safe = strings.Trim(safe, ".-"); safe == "" {
+		return "app"
+	}
+	for strings.Contains(safe, "..") {
+		safe = strings.ReplaceAll(safe, "..", ".")
+	}
+	safe = strings.TrimSuffix(safe[:min(len(safe), maxName)], ".lock")
+	return strings.TrimRight(safe, ".-")
+}
+
+// Load reads rel.toml in the root dir, which must be a clean path. Without the file it gives the defaults. Errors name the
+// file's line, show it, and exit with release.ExitError.
+func Load(dir string) (*Config, error) {
+	data, err := read(filepath.Join(dir, File))
+	if errors.Is(err, fs.ErrNotExist) {
+		return Default(filepath.Base(dir)), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return Parse(data, filepath.Base(dir))
+}
+
+func read(path string) (data []byte, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if info, err := f.Stat(); err != nil {
+		return nil, err
+	} else if !info.Mode().IsRegular() {
+		return nil, release.Errorf(release.ExitError, "%s: not a regular file", path)
+	}
+	data, err = io.ReadAll(io.LimitReader(f, maxSize+1))
+	if err == nil && len(data) > maxSize {
+		return nil, release.Errorf(release.ExitError, "%s: larger than 1 MiB", path)
+	}
+	return data, err
+}
+
+// Has tells whether the file itself gives key a value, as "repo", "live.path" or "service[0].restart".
+func (c *Config) Has(key string) bool {
+	_, ok := c.source.line(key)
+	return ok
+}
+
+// Digest changes with every setting that decides whether a release passes build and checks: what passed under one digest
+// has to pass again under another.
+func (c *Config) Digest() string {
+	sum := sha256.New()
+	fmt.Fprintf(sum, "%q %q %q", c.Env, c.Build, c.Check) // fmt sorts maps, and a hash takes every write
+	for _, s := range c.Service {
+		fmt.Fprintf(sum, " %q", []string{s.Name, s.Preset, s.User, s.Unit, s.Test})
+	}
+	return hex.EncodeToString(sum.Sum(nil))
+}
