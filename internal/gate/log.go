@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/git-rel/rel/internal/proc"
 )
 
 const (
@@ -194,7 +196,11 @@ func readLines(f *os.File, from, to int64, partial bool) (lines []string, end in
 
 // openLog opens a regular file; never does it wait for a pipe's other end.
 func openLog(path string) (*os.File, fs.FileInfo, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	var f *os.File
+	err := proc.AsRoot(func() (err error) { // a log is often for root and a group of its own only
+		f, err = os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+		return err
+	})
 	if err != nil {
 		return nil, nil, plain(err)
 	}

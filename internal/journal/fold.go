@@ -41,8 +41,13 @@ func (l *Ledger) apply(run release.Run) {
 			l.mark(run, func(s *TagState) { s.Failed, s.Staged = true, false })
 		}
 	case release.Staged:
-		l.mark(run, func(s *TagState) { s.Staged = true })
-	case release.Refused, release.Cancelled, release.Done:
+		l.mark(run, func(s *TagState) { s.Staged, s.Refused = true, false })
+	case release.Refused:
+		was := l.Tags[run.To] // a release that was live stays what a rollback goes to
+		if run.Release != "" && run.Checked == "" && !(was.WasLive && was.Commit == run.Commit) {
+			l.mark(run, func(s *TagState) { s.Refused, s.Staged = true, false })
+		}
+	case release.Cancelled, release.Done:
 		// Nothing changed.
 	}
 }
@@ -71,7 +76,7 @@ func (l *Ledger) live(run release.Run, to Item) {
 		}
 		l.push(to)
 	}
-	l.mark(run, func(s *TagState) { s.WasLive, s.Left, s.Failed, s.Staged = true, false, false, false })
+	l.mark(run, func(s *TagState) { s.WasLive, s.Left, s.Failed, s.Staged, s.Refused = true, false, false, false, false })
 }
 
 // settle makes the top what is live after a run that did not get what it wanted.

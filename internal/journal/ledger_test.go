@@ -107,7 +107,12 @@ func TestFoldRules(t *testing.T) {
 			s.next("stage", item("v4"), release.Staged, s.live.ID)
 			s.activate("v4")
 		}, "v1 v2 v3 v4", "v3", "v4", TagState{WasLive: true}},
-		{"refused", func(s *story) { s.fails("v4", release.Refused) }, "v1 v2 v3", "v2", "v4", TagState{}},
+		{"refused", func(s *story) { s.fails("v4", release.Refused) }, "v1 v2 v3", "v2", "v4", TagState{Refused: true}},
+		{"refused, then staged", func(s *story) {
+			s.fails("v4", release.Refused)
+			s.next("stage", item("v4"), release.Staged, s.live.ID)
+		}, "v1 v2 v3", "v2", "v4", TagState{Staged: true}},
+		{"refused, and was live", func(s *story) { s.fails("v2", release.Refused) }, "v1 v2 v3", "v2", "v2", TagState{WasLive: true}},
 		{"cancelled", func(s *story) { s.fails("v4", release.Cancelled) }, "v1 v2 v3", "v2", "v4", TagState{}},
 		{"reverted", func(s *story) { s.fails("v4", release.Reverted) }, "v1 v2 v3", "v2", "v4", TagState{Failed: true}},
 		{"failed, what was before is live", func(s *story) { s.fails("v4", release.Failed) }, "v1 v2 v3", "v2", "v4", TagState{Failed: true}},

@@ -50,6 +50,8 @@ type Record struct {
 	BeforeRan bool         `json:"before_ran,omitempty"`
 	StoppedAt time.Time    `json:"stopped_at,omitzero"` // when the downtime began
 	ConfirmBy time.Time    `json:"confirm_by,omitzero"`
+	// ConfirmWithin is how long the run waits for rel confirm once it is healthy; 0 if it does not.
+	ConfirmWithin time.Duration `json:"confirm_within,omitempty"`
 }
 
 // ServiceWas is a service as the run found it, which is what a revert restores.

@@ -1,6 +1,7 @@
 package proc
 
 import (
+	"bufio"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -115,15 +116,11 @@ func listening(wanted []address) ([]socket, error) {
 		}
 	}
 	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
-		lines, err := tableLines(table)
+		rows, err := listenRows(table)
 		if err != nil {
 			return nil, err
 		}
-		for _, line := range lines {
-			f := strings.Fields(line)
-			if len(f) < 10 || f[3] != "0A" { // TCP_LISTEN
-				continue
-			}
+		for _, f := range rows {
 			addr, err := parseHexAddr(f[1])
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", table, err)
@@ -146,6 +143,39 @@ func listening(wanted []address) ([]socket, error) {
 		keepWanted(socket{inode: f[6], path: strings.Join(f[7:], " ")})
 	}
 	return found, nil
+}
+
+// The states of TCP sockets that come first in the kernel's tables.
+const (
+	tcpListen  = "0A"
+	tcpSynRecv = "03" // listed between the listening ones by older kernels
+)
+
+// listenRows are the fields of the rows of listening sockets. The kernel lists these before all others, so reading ends there: a
+// busy server has tens of thousands of the others.
+func listenRows(table string) ([][]string, error) {
+	file, err := os.Open(table)
+	if errors.Is(err, fs.ErrNotExist) { // a kernel without IPv6
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	lines := bufio.NewScanner(file)
+	lines.Scan() // the header
+	var rows [][]string
+	for lines.Scan() {
+		f := strings.Fields(lines.Text())
+		switch {
+		case len(f) < 10:
+		case f[3] == tcpListen:
+			rows = append(rows, f)
+		case f[3] != tcpSynRecv:
+			return rows, nil
+		}
+	}
+	return rows, lines.Err()
 }
 
 func tableLines(table string) ([]string, error) {

@@ -94,8 +94,9 @@ func (r *Root) switchLink(h *handles, to release.ID) (warning, err error) {
 
 func (r *Root) switchDirectory(h *handles, to, from release.ID, journal func(string) error) error {
 	if _, err := h.state.Lstat(swapName); !missing(err) {
-		return errors.Join(release.Errorf(release.ExitError, "%s: left by a run that crashed", r.State(swapName)).
-			Hint("rel recover finishes or undoes it"), err)
+		if err := errors.Join(err, r.settleDirectory(h, to, from), h.sync()); err != nil { // left by a switch that went wrong
+			return err
+		}
 	}
 	if from == "" {
 		if err := r.move(h.releases, string(to), h.live, h.name); err != nil {

@@ -53,7 +53,7 @@ check    perl 41 files, apachectl configtest       0.9 s
 switch   current → 20261123T020845Z-v1.4            2 ms
 prune    warning: v1.0: kept, in use by pid 812
 note     hello
-live     v1.4 (was v1.3), answer verified, down 0 ms
+live     v1.4 (was v1.3), answer verified
 `
 
 func TestEventsPlain(t *testing.T) {
@@ -186,9 +186,9 @@ func TestOutcomes(t *testing.T) {
 		want   string
 	}{
 		{"live first", func(r *release.Run) { r.From, r.Verified = "", release.VerifiedNone }, "live     v1.4, not verified\n"},
-		{"live already", func(r *release.Run) { r.From, r.Verified = "v1.4", release.VerifiedRelease }, "live     v1.4, release verified, down 0 ms\n"},
+		{"live already", func(r *release.Run) { r.From, r.Verified = "v1.4", release.VerifiedRelease }, "live     v1.4, release verified\n"},
 		{"live process", func(r *release.Run) { r.Verified, r.DowntimeMS = release.VerifiedProcess, 850 }, "live     v1.4 (was v1.3), new processes run, down 0.9 s\n"},
-		{"live with a note", func(r *release.Run) { r.Note = "kept" }, "live     v1.4 (was v1.3), answer verified, down 0 ms; kept\n"},
+		{"live with a note", func(r *release.Run) { r.Note = "kept" }, "live     v1.4 (was v1.3), answer verified; kept\n"},
 		{"staged", func(r *release.Run) { r.Outcome, r.To = release.Staged, "v$1" }, "staged   v$1\nhint: rel activate 'v$1' goes live with it\n"},
 		{"refused", func(r *release.Run) { r.Outcome, r.From, r.Error = release.Refused, "", "held by ann" }, "refused  held by ann\n         nothing changed, nothing is live\nhint: rel log 12 shows the run\n"},
 		{"cancelled", func(r *release.Run) { r.Outcome = release.Cancelled }, "cancelled v1.4: nothing changed, v1.3 is live\n"},

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,9 +26,13 @@ func (e *Events) end(ev release.Event) {
 		text = ev.Text
 	}
 	e.p.errLine(e.format(string(r.Outcome), e.p.errPaint.state, escapeLines(text), ""))
-	hints := ev.Hints
+	hints := slices.Clone(ev.Hints)
 	if len(hints) == 0 && len(e.hinted) == 0 {
 		hints = defaultHints(r)
+	}
+	if e.header { // of a run that is looked at
+		this := fmt.Sprintf("rel log %d ", r.Run)
+		hints = slices.DeleteFunc(hints, func(hint string) bool { return strings.HasPrefix(hint, this) })
 	}
 	e.hints(hints)
 }
@@ -76,7 +81,7 @@ func liveText(r release.Run) string {
 	default:
 		return text + ", not verified"
 	}
-	return text + fmt.Sprintf(", down %s", Duration(time.Duration(r.DowntimeMS)*time.Millisecond))
+	return text + down(r)
 }
 
 func down(r release.Run) string {
