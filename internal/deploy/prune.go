@@ -1,0 +1,196 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/git-rel/rel/internal/journal"
+	"github.com/git-rel/rel/internal/proc"
+	"github.com/git-rel/rel/internal/release"
+	"github.com/git-rel/rel/internal/worker"
+)
+
+// Pruned is what a prune did: what it removed, what it left because it is in use, what it could not remove.
+type Pruned struct {
+	Removed []release.ID `json:"removed"`
+	InUse   []string     `json:"in_use"`
+	Failed  []string     `json:"failed"`
+}
+
+// Prune removes old releases by the configured retention, under the lock.
+func (s *Site) Prune(ctx context.Context, dryRun bool) (Pruned, error) {
+	if rec, pending, err := s.Pending(); err != nil || pending {
+		return Pruned{}, errors.Join(err, pendingError(rec))
+	}
+	lock, err := worker.Acquire(ctx, s.Root.State(), 0)
+	if errors.Is(err, worker.ErrLocked) {
+		return Pruned{}, s.lockedError()
+	}
+	if err != nil {
+		return Pruned{}, err
+	}
+	defer lock.Release()
+	return s.pruneLocked(dryRun)
+}
+
+func pendingError(rec journal.Record) error {
+	return release.Errorf(release.ExitError, "run %d (%s %s) crashed and is not recovered",
+		rec.Run.Run, rec.Run.Command, rec.Run.To).Hint("rel recover finishes or undoes it")
+}
+
+// prune is the last step of a run.
+func (r *run) prune(ctx context.Context) (string, error) {
+	r.warn(r.pin(ctx))
+	pruned, err := r.pruneLocked(false)
+	if err != nil {
+		return "", err
+	}
+	for _, text := range slices.Concat(pruned.InUse, pruned.Failed) {
+		r.warn(errors.New(text))
+	}
+	return fmt.Sprintf("%d removed", len(pruned.Removed)), nil
+}
+
+// pin keeps git from collecting the commits of the releases that can be gone back to.
+func (r *run) pin(ctx context.Context) error {
+	var commits []string
+	for _, one := range r.releases() {
+		if one.Commit != "" {
+			commits = append(commits, one.Commit)
+		}
+	}
+	repo, err := r.open()
+	if err != nil {
+		return nil // a rollback needs no repository
+	}
+	return repo.Pin(ctx, commits)
+}
+
+func (s *Site) pruneLocked(dryRun bool) (Pruned, error) {
+	v, err := s.look()
+	if err != nil {
+		return Pruned{}, err
+	}
+	pruned := Pruned{Removed: []release.ID{}, InUse: []string{}, Failed: []string{}}
+	victims := s.victims(v)
+	if len(victims) == 0 {
+		return pruned, nil
+	}
+	inUse, err := s.inUse(v, victims)
+	if err != nil {
+		return pruned, err
+	}
+	for _, id := range victims {
+		if why := inUse[id]; why != "" {
+			pruned.InUse = append(pruned.InUse, fmt.Sprintf("%s: kept: %s", id, why))
+			continue
+		}
+		if !dryRun {
+			if err := s.Root.Remove(id); err != nil {
+				pruned.Failed = append(pruned.Failed, err.Error())
+				continue
+			}
+		}
+		pruned.Removed = append(pruned.Removed, id)
+	}
+	return pruned, nil
+}
+
+// victims are the releases that retention does not keep, oldest first: never the live one, the previous one or an adopted one;
+// then the newest of each kind as configured.
+func (s *Site) victims(v view) []release.ID {
+	previous, _ := v.Ledger.Previous()
+	left := map[string]int{"once-live": s.Config.Keep, "failed": s.Config.KeepFailed, "staged": s.Config.KeepStaged}
+	var victims []release.ID
+	for _, one := range slices.Backward(v.Releases) {
+		if one.ID == v.Live.ID || one.ID == previous.ID || one.Adopted {
+			continue
+		}
+		kind := kindOf(one, v.Ledger.Tags[one.Tag])
+		if left[kind] > 0 {
+			left[kind]--
+			continue
+		}
+		victims = append(victims, one.ID)
+	}
+	slices.Reverse(victims)
+	return victims
+}
+
+// kindOf is what retention takes a release for.
+func kindOf(one release.Release, state journal.TagState) string {
+	switch {
+	case state.Commit == one.Commit && state.WasLive:
+		return "once-live"
+	case state.Commit == one.Commit && (state.Failed || state.Refused):
+		return "failed"
+	}
+	return "staged"
+}
+
+// inUse says which of the releases a running process still uses, and how. A process that cannot be read counts as using every
+// release that was live since it started.
+func (s *Site) inUse(v view, ids []release.ID) (map[release.ID]string, error) {
+	dirs := make([]string, len(ids))
+	for i, id := range ids {
+		dirs[i] = s.Root.ReleaseDir(id)
+	}
+	uses, unreadable, err := proc.Using(dirs)
+	if err != nil {
+		return nil, err
+	}
+	inUse := map[release.ID]string{}
+	for i, id := range ids {
+		if use := uses[dirs[i]]; len(use) > 0 {
+			inUse[id] = fmt.Sprintf("process %d (%s) uses it (%s)", use[0].PID, proc.Cmdline(use[0].PID), use[0].How)
+		}
+	}
+	return inUse, s.perhapsInUse(v, ids, unreadable, inUse)
+}
+
+// perhapsInUse adds what a process may use that cannot be read: a process of a service counts as using every release that was
+// live since it started. Run as anybody but root hardly any foreign process can be read, back to pid 1, so those that have
+// nothing to do with the services are left out: nothing would ever be pruned.
+func (s *Site) perhapsInUse(v view, ids []release.ID, unreadable []proc.Process, inUse map[release.ID]string) error {
+	users := map[uint32]bool{s.Owner.UID: true}
+	if user, err := s.serviceUser(); err != nil {
+		return err
+	} else if user != nil {
+		users[user.UID] = true
+	}
+	for _, p := range unreadable {
+		if p.PID == 1 {
+			continue // init serves nothing
+		}
+		if uid, err := p.UID(); err != nil || !users[uid] {
+			continue
+		}
+		live, err := s.liveSince(p.StartedAt(s.Now()), v)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			if live[id] && inUse[id] == "" {
+				inUse[id] = p.String() + " cannot be read, and was there when it was live"
+			}
+		}
+	}
+	return nil
+}
+
+// liveSince are the releases that were live at the given time or after it.
+func (s *Site) liveSince(at time.Time, v view) (map[release.ID]bool, error) {
+	live := map[release.ID]bool{v.Live.ID: true}
+	runs, err := journal.Tail(s.Root.State(), sinceLookBack)
+	for _, run := range runs {
+		live[run.Now] = true
+		if run.Started.Before(at) {
+			break
+		}
+		live[run.FromID] = true
+	}
+	return live, err
+}

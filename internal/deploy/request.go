@@ -1,0 +1,72 @@
+package deploy
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/user"
+	"time"
+
+	"github.com/git-rel/rel/internal/release"
+)
+
+// The commands that a request can ask for. Each is a run but recover, which ends the run that crashed.
+const (
+	Activate = "activate"
+	Rollback = "rollback"
+	Stage    = "stage"
+	Start    = "start"
+	Stop     = "stop"
+	Restart  = "restart"
+	Graceful = "graceful"
+	Recover  = "recover"
+)
+
+// Request asks for a run. It travels to the worker as JSON on its command line, so that a full disk cannot keep it away.
+type Request struct {
+	Key           string        `json:"key"`     // tells this request from every other; the run carries it
+	Command       string        `json:"command"` // one of the constants above
+	Tag           string        `json:"tag,omitempty"`
+	Service       string        `json:"service,omitempty"` // of start, stop, restart, graceful: one service only
+	Force         bool          `json:"force,omitempty"`
+	Wait          time.Duration `json:"wait,omitempty"`           // how long to wait for the lock, ns
+	ConfirmWithin time.Duration `json:"confirm_within,omitempty"` // ns; 0 keeps the release at once
+	By            string        `json:"by"`
+}
+
+// NewRequest makes a request with a key of its own.
+func NewRequest(command, tag string) Request {
+	return Request{Key: rand.Text(), Command: command, Tag: tag, By: Who(os.Getenv)}
+}
+
+// Who names the person behind this process: $REL_USER where a forced command or a CI job sets it, else the user that sudo was
+// called by, else the user itself.
+func Who(getenv func(string) string) string {
+	for _, name := range []string{"REL_USER", "SUDO_USER"} {
+		if v := getenv(name); v != "" {
+			return v
+		}
+	}
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return fmt.Sprint(os.Getuid())
+}
+
+// ParseRequest reads a request from a worker's command line.
+func ParseRequest(text string) (Request, error) {
+	var req Request
+	if err := json.Unmarshal([]byte(text), &req); err != nil {
+		return req, release.Errorf(release.ExitUsage, "request: %w", err)
+	}
+	return req, nil
+}
+
+func (req Request) String() string {
+	text, _ := json.Marshal(req) // of plain fields: cannot go wrong
+	return string(text)
+}
+
+// deploys says whether the request is to put a release live.
+func (req Request) deploys() bool { return req.Command == Activate || req.Command == Rollback }

@@ -1,0 +1,160 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/git-rel/rel/internal/journal"
+	"github.com/git-rel/rel/internal/release"
+	"github.com/git-rel/rel/internal/service"
+)
+
+// logLines is how many lines of the services' error logs a failure shows.
+const logLines = 20
+
+// revert restores what was there before the run: the live path, and each service as it was. It looks first: what is gone is
+// started and never gracefully restarted, and what was down is left down. It sets the outcome and returns what to tell.
+func (r *run) revert(ctx context.Context, cause error) error {
+	r.showErrorLogs()
+	bad, what := r.to, "back to "+nonEmpty(r.from.Tag, "nothing live")
+	r.rec.Step, r.rec.Run.Error, r.rec.Run.Verified = release.StepRevert, cause.Error(), release.VerifiedNone
+	r.rec.Phase = journal.Reverting
+	r.warn(r.record())
+	r.note("going %s", what)
+	err := r.step(release.StepRevert, what, func() (string, error) { return what, r.restore(ctx, bad) })
+	told := r.reverted(bad, cause, err)
+	r.onFailure(ctx, bad)
+	return told
+}
+
+// reverted sets the outcome of a run that went back, and says it.
+func (r *run) reverted(bad release.Release, cause, err error) error {
+	r.outcome = release.Failed
+	switch {
+	case err != nil:
+		return r.failed(cause, err)
+	case r.from.ID == "":
+		return release.Errorf(release.ExitFailed, "%s: %w; nothing was live before it, and nothing is now", bad.Tag, cause).
+			Hint("rel log %d shows the whole run; mend it, cut a new tag and rel activate it", r.rec.Run.Run)
+	case !r.allWereUp():
+		return release.Errorf(release.ExitFailed, "%s: %w; %s is live again, and its services are down as they were before",
+			bad.Tag, cause, r.from.Tag).Hint("rel start starts them")
+	}
+	r.outcome = release.Reverted
+	return release.Errorf(release.ExitReverted, "%s: %w", bad.Tag, cause).
+		Hint("rel log %d shows the whole run", r.rec.Run.Run)
+}
+
+// onFailure runs the step of that name, told what failed, whatever came of the way back.
+func (r *run) onFailure(ctx context.Context, bad release.Release) {
+	shell := r.Config.Steps.OnFailure
+	if shell == "" {
+		return
+	}
+	r.to, r.left, r.doing = bad, r.from.Tag, r.req.Command
+	_ = r.runStep(ctx, "on_failure", shell, r.Root.Dir) // told as a step: it changes nothing any more
+}
+
+// restore is the revert itself.
+func (r *run) restore(ctx context.Context, bad release.Release) error {
+	r.to, r.left, r.doing = r.from, bad.Tag, "revert"
+	if shell := r.Config.Steps.OnRollback; shell != "" {
+		_ = r.runStep(ctx, "on_rollback", shell, r.Root.ReleaseDir(bad.ID)) // told as a step; the old code is wanted back all the same
+	}
+	// A service that cannot be stopped must not keep the bad release live. Where nothing was switched yet, it is what was there
+	// before; else it may go on with the bad one, and that is for a person.
+	stopErr := r.stopAgain(ctx)
+	switched, err := r.switchBack(bad.ID)
+	if err != nil {
+		return errors.Join(stopErr, err)
+	}
+	if !switched {
+		r.warn(stopErr)
+		stopErr = nil
+	}
+	defer r.upAgain()
+	for _, s := range r.services {
+		if !r.wasUp(s.Spec().Name) {
+			continue
+		}
+		if err := r.apply(ctx, s); err != nil {
+			return errors.Join(stopErr, err)
+		}
+	}
+	if stopErr != nil || r.from.ID == "" || !r.allWereUp() {
+		return stopErr
+	}
+	return r.health(ctx)
+}
+
+// stopAgain stops what the run started and what is stopped for a switch, all of it that can be.
+func (r *run) stopAgain(ctx context.Context) error {
+	var failed error
+	for _, s := range slices.Backward(r.services) {
+		state, err := s.State()
+		if err == nil && (!state.Up || r.wasUp(s.Spec().Name) && s.Spec().Restart != service.StopStart) {
+			continue
+		}
+		if err == nil {
+			err = r.serviceStep(release.StepStop, s, "stopped", func() error { return s.Stop(ctx) })
+		}
+		failed = errors.Join(failed, err)
+	}
+	return failed
+}
+
+// switchBack makes the live path what it was, and says whether it was something else.
+func (r *run) switchBack(bad release.ID) (bool, error) {
+	if err := r.Root.Settle(bad, r.from.ID); err != nil { // an error may have left a switch half-done
+		return false, err
+	}
+	live, err := r.Root.Live()
+	if err != nil || live.ID == r.from.ID {
+		return false, err
+	}
+	if r.from.ID == "" {
+		return true, r.Root.Clear(live.ID)
+	}
+	return true, r.switchTo(r.from.ID, live.ID)
+}
+
+func (r *run) allWereUp() bool {
+	return !slices.ContainsFunc(r.rec.Services, func(s journal.ServiceWas) bool { return !s.Up })
+}
+
+// failed is the end that needs a person: it says what was wrong, what went wrong on the way back, and what is there now.
+func (r *run) failed(cause, err error) error {
+	r.outcome = release.Failed
+	e := release.Errorf(release.ExitFailed, "%s: %w; and on the way back: %w", r.rec.Run.To, cause, err)
+	live, liveErr := r.Root.Live()
+	switch {
+	case liveErr != nil:
+		e.Hint("%s cannot be read: %v", r.Root.LivePath(), liveErr)
+	case live.ID == "":
+		e.Hint("nothing is live now: rel activate --force TAG puts a release live")
+	default:
+		e.Hint("%s is live now; what its services do is not known: rel status shows it", live.ID)
+	}
+	return e.Hint("rel log %d shows the whole run", r.rec.Run.Run).
+		Hint("once the cause is mended: rel activate %s, or rel start", nonEmpty(r.from.Tag, "TAG"))
+}
+
+func nonEmpty(s, instead string) string {
+	if s == "" {
+		return instead
+	}
+	return s
+}
+
+// showErrorLogs tells what the services' error logs gained since the switch.
+func (r *run) showErrorLogs() {
+	for _, mark := range r.marks {
+		lines, err := mark.Since(logLines)
+		r.warn(err)
+		if len(lines) > 0 {
+			r.note("what %s gained:\n%s", mark.Path, strings.Join(lines, "\n"))
+		}
+	}
+}

@@ -1,0 +1,286 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/git-rel/rel/internal/config"
+	"github.com/git-rel/rel/internal/gate"
+	"github.com/git-rel/rel/internal/journal"
+	"github.com/git-rel/rel/internal/proc"
+	"github.com/git-rel/rel/internal/release"
+	"github.com/git-rel/rel/internal/service"
+)
+
+// Services are the configured services. The hooks, which may be nil, are told what a service's commands print and which
+// processes they are.
+func (s *Site) Services(output func(string), started func(pid int, start uint64) error) ([]*service.Service, error) {
+	var all []*service.Service
+	for _, c := range s.Config.Service {
+		one, err := service.New(serviceSpec(c), service.Env{
+			Dir: s.Root.Dir, Environ: proc.Environment(s.Owner, s.Config.Env), LogDir: s.Root.State("services"),
+			Started: started, Output: output, Warn: func(text string) { s.Warn(errors.New(text)) }, As: controller(),
+		})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, one)
+	}
+	return all, nil
+}
+
+// controller is who controls services: root where rel was run by root, else the root's owner, who this process is.
+func controller() *proc.User {
+	if proc.CanBecome() {
+		return &proc.User{Name: "root", Home: "/root"}
+	}
+	return nil
+}
+
+func serviceSpec(c config.Service) service.Spec {
+	return service.Spec{
+		Name: c.Name, Preset: c.Preset, Restart: c.Restart, User: c.User, Sudo: c.Sudo, Unit: c.Unit, Start: c.Start, Stop: c.Stop,
+		RestartCmd: c.RestartCmd, Graceful: c.Graceful, Test: c.Test, PIDFile: c.PIDFile, Listen: c.Listen,
+		ErrorLog: c.ErrorLog, Timeout: c.Timeout.Duration,
+	}
+}
+
+// started puts the process group of a service command into the journal: it holds no lock that would show it after a crash.
+func (r *run) started(pid int, start uint64) error {
+	r.rec.Groups = append(r.rec.Groups, journal.Group{PID: pid, Start: start})
+	return r.record()
+}
+
+// lockServices takes the services' own locks: two roots that share a service take turns.
+func (r *run) lockServices(ctx context.Context) error {
+	for _, s := range r.services {
+		unlock, err := s.Lock(ctx)
+		if err != nil {
+			return err
+		}
+		r.unlock = append(r.unlock, unlock)
+	}
+	return nil
+}
+
+// servicesNow is how each service is before it is touched.
+func (r *run) servicesNow() ([]journal.ServiceWas, error) {
+	var all []journal.ServiceWas
+	for _, s := range r.services {
+		state, err := s.State()
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, journal.ServiceWas{
+			Name: s.Spec().Name, Up: state.Up, PID: state.Master.PID, Start: state.Master.Start,
+		})
+	}
+	return all, nil
+}
+
+// wasUp says how a service was before the run touched it.
+func (r *run) wasUp(name string) bool {
+	return slices.ContainsFunc(r.rec.Services, func(s journal.ServiceWas) bool { return s.Name == name && s.Up })
+}
+
+// stopServices stops, in reverse order, the services that are stopped for a switch.
+func (r *run) stopServices(ctx context.Context) error {
+	for _, s := range slices.Backward(r.services) {
+		if s.Spec().Restart != service.StopStart {
+			continue
+		}
+		if r.rec.StoppedAt.IsZero() {
+			r.rec.StoppedAt = r.Now().UTC()
+		}
+		if err := r.serviceStep(release.StepStop, s, "stopped", func() error { return s.Stop(ctx) }); err != nil {
+			return err
+		}
+	}
+	return r.mark(journal.Stopped)
+}
+
+// startServices brings the services, in order, to serve what is live now.
+func (r *run) startServices(ctx context.Context) error {
+	if err := r.mark(journal.Starting); err != nil {
+		return err
+	}
+	for _, s := range r.services {
+		if err := r.apply(ctx, s); err != nil {
+			return err
+		}
+	}
+	r.upAgain()
+	return r.mark(journal.Started)
+}
+
+// upAgain ends the time in which services were known to be down.
+func (r *run) upAgain() {
+	if !r.rec.StoppedAt.IsZero() {
+		r.down += r.Now().Sub(r.rec.StoppedAt)
+		r.rec.StoppedAt = time.Time{}
+	}
+}
+
+// apply makes one service serve what is live now, by its restart kind; Apply itself starts a service that is down.
+func (r *run) apply(ctx context.Context, s *service.Service) error {
+	kind := s.Spec().Restart
+	if kind == service.None {
+		return nil
+	}
+	state, err := s.State()
+	if err != nil {
+		return err
+	}
+	word := map[string]string{service.Graceful: "reloaded", service.Restart: "restarted", service.StopStart: "started"}[kind]
+	if !state.Up {
+		word = "started"
+	}
+	start := r.Now()
+	err = r.serviceStep(release.StepStart, s, word, func() error {
+		if kind == service.StopStart {
+			return s.Start(ctx)
+		}
+		return s.Apply(ctx, kind)
+	})
+	if r.rec.StoppedAt.IsZero() && (err != nil || kind == service.Restart) {
+		r.rec.StoppedAt = start.UTC() // it is down since about then; startServices ends it
+	}
+	return err
+}
+
+func (r *run) serviceStep(step release.Step, s *service.Service, word string, do func() error) error {
+	return r.step(step, s.Spec().Name, func() (string, error) {
+		if err := do(); err != nil {
+			return "", err
+		}
+		state, err := s.State()
+		if err != nil || !state.Up {
+			return s.Spec().Name + " " + word, err
+		}
+		return fmt.Sprintf("%s %s, pid %d", s.Spec().Name, word, state.Master.PID), nil
+	})
+}
+
+// stillUp sees that each service that the run wants up is up.
+func (r *run) stillUp() error {
+	for _, s := range r.services {
+		if s.Spec().Restart == service.None && !r.wasUp(s.Spec().Name) {
+			continue
+		}
+		state, err := s.State()
+		if err != nil {
+			return err
+		}
+		if !state.Up {
+			return fmt.Errorf("%s: it is down: %s", s.Spec().Name, state.Why)
+		}
+	}
+	return nil
+}
+
+// healthOf is how to tell that a release works. One that was adopted has no tag or commit that an answer could name.
+func (s *Site) healthOf(one release.Release) gate.Health {
+	h := s.Config.Health
+	if one.Adopted {
+		h.Release = ""
+	}
+	return gate.Health{
+		URL: h.URL, Status: h.Status, Body: h.Body, Release: h.Release, TCP: h.TCP, Run: h.Run,
+		Passes: h.Passes, Interval: h.Interval.Duration, Timeout: h.Timeout.Duration,
+	}
+}
+
+func (r *run) healthRequest() gate.HealthRequest {
+	return gate.HealthRequest{
+		Tag: r.to.Tag, Commit: r.to.Commit, Env: r.environ(), Dir: r.Root.LivePath(), Hold: r.hold.File, Alive: r.stillUp,
+	}
+}
+
+// healthOnce asks once, of a release that has been live.
+func (r *run) healthOnce(ctx context.Context) (release.Verified, error) {
+	if !r.healthOf(r.from).Configured() {
+		if len(r.services) > 0 {
+			return release.VerifiedProcess, nil
+		}
+		return release.VerifiedNone, nil
+	}
+	request := r.healthRequest()
+	request.Tag, request.Commit = r.from.Tag, r.from.Commit
+	report, err := r.healthOf(r.from).Once(ctx, request)
+	return report.Verified, err
+}
+
+// control is start, stop, restart and graceful: the services alone, nothing is switched.
+func (r *run) control(ctx context.Context) error {
+	v, err := r.look()
+	if err != nil {
+		return err
+	}
+	r.ledger, r.from, r.to = v.Ledger, v.Live, v.Live
+	r.rec.Run.From, r.rec.Run.FromID = v.Live.Tag, v.Live.ID
+	picked, err := r.picked()
+	if err != nil {
+		return err
+	}
+	if err := r.lockServices(ctx); err != nil {
+		return err
+	}
+	if r.rec.Services, err = r.servicesNow(); err != nil {
+		return err
+	}
+	r.markLogs()
+	if err := r.mark(journal.Stopping); err != nil {
+		return err
+	}
+	ctx = context.WithoutCancel(ctx)
+	if r.req.Command == Stop {
+		slices.Reverse(picked)
+	}
+	for _, s := range picked {
+		if err := r.controlOne(ctx, s); err != nil {
+			r.outcome = release.Failed
+			r.showErrorLogs()
+			return release.Errorf(release.ExitFailed, "%w", err).Hint("rel status shows what runs")
+		}
+	}
+	r.outcome = release.Done
+	return nil
+}
+
+func (r *run) controlOne(ctx context.Context, s *service.Service) error {
+	switch r.req.Command {
+	case Start:
+		return r.serviceStep(release.StepStart, s, "up", func() error { return s.Start(ctx) })
+	case Stop:
+		return r.serviceStep(release.StepStop, s, "stopped", func() error { return s.Stop(ctx) })
+	}
+	start := r.Now()
+	err := r.serviceStep(release.StepStart, s, "up", func() error { return s.Apply(ctx, r.req.Command) })
+	if r.req.Command == Restart {
+		r.down += r.Now().Sub(start)
+	}
+	return err
+}
+
+// picked are the services that the request names.
+func (r *run) picked() ([]*service.Service, error) {
+	if len(r.services) == 0 {
+		return nil, release.Errorf(release.ExitError, "%s: no service is configured", r.Root.Dir).
+			Hint("add [[service]] to %s/rel.toml", r.Root.Dir)
+	}
+	if r.req.Service == "" {
+		return slices.Clone(r.services), nil
+	}
+	var names []string
+	for _, s := range r.services {
+		if s.Spec().Name == r.req.Service {
+			return []*service.Service{s}, nil
+		}
+		names = append(names, s.Spec().Name)
+	}
+	return nil, release.Errorf(release.ExitUsage, "%s: no such service", r.req.Service).Hint("services: %s", strings.Join(names, ", "))
+}

@@ -1,0 +1,339 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/git-rel/rel/internal/disk"
+	"github.com/git-rel/rel/internal/export"
+	"github.com/git-rel/rel/internal/gate"
+	"github.com/git-rel/rel/internal/gitrepo"
+	"github.com/git-rel/rel/internal/objects"
+	"github.com/git-rel/rel/internal/proc"
+	"github.com/git-rel/rel/internal/release"
+	"github.com/git-rel/rel/internal/store"
+	"github.com/git-rel/rel/internal/ui"
+)
+
+// margin is what stays free beside what an export needs: the file system's own and the run's bookkeeping.
+const margin = 4 << 20
+
+// stage makes the target ready to go live: everything up to the gates. Nothing that is live is touched.
+func (r *run) stage(ctx context.Context) error {
+	if r.target.Release.ID != "" {
+		if err := r.reuse(); err != nil {
+			return err
+		}
+	}
+	if r.to.ID == "" {
+		if err := r.make(ctx); err != nil {
+			return err
+		}
+	}
+	r.rec.Run.Release = r.to.ID
+	return r.check(ctx)
+}
+
+// reuse takes the release that is on disk, unless it is no longer what was tagged: then it is exported again.
+func (r *run) reuse() error {
+	r.rec.Step = release.StepExport
+	drift, err := r.drift(r.target.Release.ID, false)
+	if err != nil {
+		return err
+	}
+	if len(drift) > 0 {
+		r.note("%s has changed since it was exported (%s, %s%s): exporting it again",
+			r.target.Release.ID, drift[0].Path, drift[0].What, andMore(len(drift)-1))
+		r.target.OnceLive, r.target.Checked = false, ""
+		return nil
+	}
+	r.to = r.target.Release
+	if r.manifest, err = r.Root.Manifest(r.to.ID); err != nil {
+		return err
+	}
+	r.note("%s is on disk already", r.to.ID)
+	return nil
+}
+
+func andMore(n int) string {
+	if n <= 0 {
+		return ""
+	}
+	return fmt.Sprintf(" and %d more", n)
+}
+
+// make exports and builds the target. Whatever goes wrong, what it made is removed again: without a manifest it is nothing.
+func (r *run) make(ctx context.Context) (err error) {
+	id := r.newID()
+	defer func() {
+		if err != nil {
+			r.warn(errors.Join(disk.RemoveAll(r.Root.TempDir(id)), r.Root.Remove(id)))
+		}
+	}()
+	if err := r.step(release.StepSpace, "", func() (string, error) { return r.space(ctx) }); err != nil {
+		return err
+	}
+	var entries []release.Entry
+	err = r.step(release.StepExport, r.target.Tag.Name, func() (figure string, err error) {
+		figure, entries, err = r.export(ctx, id)
+		return figure, err
+	})
+	if err != nil {
+		return err
+	}
+	if r.Config.Build.Run != "" {
+		what := r.Config.Build.Run
+		if err := r.step(release.StepBuild, what, func() (string, error) { return r.build(ctx, id) }); err != nil {
+			return err
+		}
+	}
+	tag := r.target.Tag
+	err = r.Root.Seal(release.Manifest{
+		Release: release.Release{ID: id, Tag: tag.Name, Commit: tag.Commit, Tree: tag.Tree, Created: r.Now().UTC()},
+		Entries: entries,
+	})
+	if err != nil {
+		return err
+	}
+	r.manifest, err = r.Root.Manifest(id)
+	r.to = r.manifest.Release
+	return err
+}
+
+// newID is an id that no release has: two exports of one tag within a second get different seconds.
+func (r *run) newID() release.ID {
+	for at := r.Now(); ; at = at.Add(time.Second) {
+		id := release.NewID(at, r.target.Tag.Name)
+		if !r.taken(id) {
+			return id
+		}
+	}
+}
+
+// taken says whether there is a release of that id, or the remains of one.
+func (s *Site) taken(id release.ID) bool {
+	for _, path := range []string{s.Root.ReleaseDir(id), s.Root.TempDir(id), s.Root.State("manifests", string(id))} {
+		if _, err := os.Lstat(path); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// drift is which tagged files of a release are not as they were tagged. What the service itself writes beside them is no drift.
+func (s *Site) drift(id release.ID, full bool) ([]store.Drift, error) {
+	all, err := s.Root.Verify(id, full)
+	return slices.DeleteFunc(all, func(d store.Drift) bool { return d.What == store.DriftExtra }), err
+}
+
+// space sees beforehand that the disk can take the release.
+func (r *run) space(ctx context.Context) (string, error) {
+	commit, err := objects.ParseID(r.target.Tag.Commit)
+	if err != nil {
+		return "", err
+	}
+	repo, err := r.open()
+	if err != nil {
+		return "", err
+	}
+	r.plan, err = export.Survey(ctx, r.source(repo, commit, r.target.Tag.Name))
+	if err != nil {
+		return "", err
+	}
+	free, err := disk.Free(r.Root.Dir)
+	if err != nil {
+		return "", err
+	}
+	if err := r.enough(r.plan, free, r.target.Tag.Name); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s needed, %s free", ui.Size(r.plan.Need(free.Block)), ui.Size(free.Bytes)), nil
+}
+
+// source is what of the repository an export reads.
+func (s *Site) source(repo *gitrepo.Repo, commit objects.ID, tag string) export.Source {
+	return export.Source{
+		Store: repo.Objects(), Commit: commit, Tag: tag, GitDir: repo.Dir,
+		Path: s.Config.Export.Path, Attributes: s.Config.Export.Attributes,
+	}
+}
+
+// enough refuses an export that the disk cannot take.
+func (s *Site) enough(plan *export.Plan, free disk.Space, tag string) error {
+	if need := plan.Need(free.Block) + margin; need > free.Bytes {
+		return release.Errorf(release.ExitRefused, "%s: %s: needs %s, and %s are free", s.Root.Dir, tag, ui.Size(need), ui.Size(free.Bytes)).
+			Hint("rel prune removes old releases")
+	}
+	if free.Inodes >= 0 && plan.Inodes > free.Inodes {
+		return release.Errorf(release.ExitRefused, "%s: %s: needs %d inodes, and %d are free", s.Root.Dir, tag, plan.Inodes, free.Inodes).
+			Hint("rel prune removes old releases")
+	}
+	return nil
+}
+
+// export writes the tag's tree into a hidden directory and publishes it under its final name, synced.
+func (r *run) export(ctx context.Context, id release.ID) (string, []release.Entry, error) {
+	entries, err := r.plan.Write(ctx, r.Root.TempDir(id), func(done, total int64) {
+		r.log.Emit(release.Event{Kind: release.EventProgress, Step: release.StepExport, Done: done, Total: total})
+	})
+	if err != nil {
+		return "", nil, err
+	}
+	if err := r.Root.Publish(id); err != nil {
+		return "", nil, err
+	}
+	if err := r.Root.LinkShared(id); err != nil {
+		return "", nil, err
+	}
+	return ui.Count(r.plan.Files, "file") + ", " + ui.Size(r.plan.Bytes), entries, nil
+}
+
+// build runs the configured build where the release will run.
+func (r *run) build(ctx context.Context, id release.ID) (string, error) {
+	r.to = release.Release{ID: id, Tag: r.target.Tag.Name, Commit: r.target.Tag.Commit} // for its environment: it is none yet
+	defer func() { r.to = release.Release{} }()
+	command := r.command("build", r.Config.Build.Run, r.Root.ReleaseDir(id), r.Config.Build.Timeout.Duration)
+	if _, err := command.Run(ctx); err != nil {
+		return "", release.Errorf(release.ExitRefused, "%w", err)
+	}
+	return "", nil
+}
+
+// check is the gates before the switch. A release that passed the same ones, or was live and is gone back to, passed them.
+func (r *run) check(ctx context.Context) error {
+	digest := r.Config.Digest()
+	r.rec.Step = release.StepCheck
+	switch {
+	case r.req.Force:
+		r.note("checks skipped: --force")
+		return nil
+	case r.req.Command == Rollback && r.target.OnceLive:
+		return nil
+	case r.target.Checked == digest:
+		if len(r.Config.Check) > 0 {
+			r.note("%s has passed the checks before", r.to.Tag)
+		}
+		r.rec.Run.Checked = digest
+		return nil
+	}
+	err := r.step(release.StepCheck, "", func() (string, error) { return r.runGates(ctx) })
+	if err == nil {
+		r.rec.Run.Checked = digest
+	}
+	return err
+}
+
+func (r *run) runGates(ctx context.Context) (string, error) {
+	user, err := r.serviceUser()
+	if err != nil {
+		return "", err
+	}
+	access := r.Owner
+	if user != nil {
+		access = *user
+	}
+	report, err := gate.Access(ctx, gate.AccessRequest{
+		Dir: r.Root.ReleaseDir(r.to.ID), Final: r.Root.LivePath(), Entries: r.manifest.Entries, User: access,
+		Become: true, Moves: r.Config.Live.Mode == store.ModeDirectory,
+	})
+	if err != nil {
+		return "", err
+	}
+	for _, path := range report.Dangling {
+		r.warn(fmt.Errorf("%s: leads nowhere", path))
+	}
+	if err := report.Err(); err != nil {
+		return "", err
+	}
+	figures := []string{"access " + report.How}
+	request, err := r.checksRequest(user)
+	if err != nil {
+		return "", err
+	}
+	checks, err := gate.RunChecks(ctx, request)
+	if err != nil {
+		return "", err
+	}
+	figures = append(figures, checks.Figures...)
+	for _, s := range r.services {
+		if s.Spec().Test == "" {
+			continue
+		}
+		err := s.Test(ctx, r.environ(), r.Root.ReleaseDir(r.to.ID))
+		switch {
+		case err == nil:
+			figures = append(figures, s.Spec().Name+" test")
+		case r.from.ID == "": // it may have missed what is not there before something is live
+			r.warn(fmt.Errorf("%w: nothing is live yet, so the start will tell", err))
+		default:
+			return "", release.Errorf(release.ExitRefused, "%w", err)
+		}
+	}
+	return strings.Join(figures, ", "), nil
+}
+
+// checksRequest is what the configured checks run on: as the service's user where this process may become it.
+func (r *run) checksRequest(user *proc.User) (gate.ChecksRequest, error) {
+	request := gate.ChecksRequest{
+		Dir: r.Root.ReleaseDir(r.to.ID), First: r.from.ID == "", Env: r.environ(), Hold: r.hold.File, Output: r.output,
+	}
+	if user != nil && proc.CanBecome() {
+		request.As, request.Env = user, r.environOf(*user)
+	}
+	for _, c := range r.Config.Check {
+		request.Checks = append(request.Checks, gate.Check{
+			Name: c.Name, Preset: c.Preset, Run: c.Run, Libs: c.Libs, Files: c.Files, Scope: c.Scope, Timeout: c.Timeout.Duration,
+		})
+	}
+	var before release.Manifest
+	if r.from.ID != "" {
+		var err error
+		if before, err = r.Root.Manifest(r.from.ID); err != nil {
+			return request, err
+		}
+	}
+	request.Files, request.Changed, request.Removed = changes(before.Entries, r.manifest.Entries)
+	return request, nil
+}
+
+// changes compares the tagged regular files of two releases: all of the new one's, those that it adds or changes, and those
+// that it has not any more.
+func changes(before, after []release.Entry) (files, changed, removed []string) {
+	old := map[string]release.Entry{}
+	for _, e := range before {
+		if isTaggedFile(e) {
+			old[e.Path] = e
+		}
+	}
+	for _, e := range after {
+		if !isTaggedFile(e) {
+			continue
+		}
+		files = append(files, e.Path)
+		if was, ok := old[e.Path]; !ok || was.ID != e.ID || was.Mode != e.Mode {
+			changed = append(changed, e.Path)
+		}
+		delete(old, e.Path)
+	}
+	removed = slices.Sorted(maps.Keys(old))
+	return files, changed, removed
+}
+
+func isTaggedFile(e release.Entry) bool {
+	return e.Kind == release.Tagged && (e.Mode == release.ModeFile || e.Mode == release.ModeExec)
+}
+
+// open opens the repository once for the run.
+func (r *run) open() (*gitrepo.Repo, error) {
+	var err error
+	if r.repo == nil {
+		r.repo, err = r.Repo()
+	}
+	return r.repo, err
+}

@@ -1,0 +1,158 @@
+package deploy
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/git-rel/rel/internal/gate"
+	"github.com/git-rel/rel/internal/journal"
+	"github.com/git-rel/rel/internal/proc"
+	"github.com/git-rel/rel/internal/release"
+	"github.com/git-rel/rel/internal/service"
+	"github.com/git-rel/rel/internal/store"
+)
+
+// Status is what is live, since when, and what runs.
+type Status struct {
+	Tag      string          `json:"tag"`
+	Commit   string          `json:"commit"`
+	Release  release.ID      `json:"release"`
+	Since    *time.Time      `json:"since"` // null where nothing is live, or no run made it so
+	Path     string          `json:"path"`
+	Drift    []store.Drift   `json:"drift"` // tagged files that are not as they were tagged
+	Services []ServiceStatus `json:"services"`
+	Run      int             `json:"run"`               // the run that made it live; 0 if none
+	Pending  string          `json:"pending,omitempty"` // a run that crashed and is not recovered
+	Active   string          `json:"active,omitempty"`  // a run in flight
+	Held     *Hold           `json:"hold,omitempty"`
+	Foreign  string          `json:"foreign,omitempty"` // why the live path is not rel's
+	Health   *HealthStatus   `json:"health,omitempty"`  // only where it was asked for
+}
+
+// ServiceStatus is how one service is.
+type ServiceStatus struct {
+	Name      string     `json:"name"`
+	Up        bool       `json:"up"`
+	PID       int        `json:"pid"`
+	Since     *time.Time `json:"since"`
+	Processes int        `json:"processes"`
+	Why       string     `json:"why,omitempty"` // it is down, or could not be looked at
+}
+
+// HealthStatus is what one try of the health probes saw.
+type HealthStatus struct {
+	Verified release.Verified `json:"verified"`
+	Error    string           `json:"error,omitempty"`
+}
+
+// OK says whether a release is live, undrifted and, as far as it was looked at, healthy.
+func (s Status) OK() bool {
+	for _, one := range s.Services {
+		if !one.Up {
+			return false
+		}
+	}
+	return s.Release != "" && len(s.Drift) == 0 && s.Pending == "" && (s.Health == nil || s.Health.Error == "")
+}
+
+// Status looks at the disk, the history and the processes; with health it also asks the service once.
+func (s *Site) Status(ctx context.Context, health bool) (Status, error) {
+	status := Status{Path: s.Root.LivePath(), Drift: []store.Drift{}, Services: []ServiceStatus{}}
+	var err error
+	if status.Held, err = s.Hold(); err != nil {
+		return status, err
+	}
+	if err := s.runsNow(&status); err != nil {
+		return status, err
+	}
+	live, err := s.Root.Live()
+	if err != nil {
+		return status, err
+	}
+	status.Foreign = live.Foreign
+	v, err := s.peek()
+	if err != nil {
+		return status, err
+	}
+	if v.Live.ID != "" {
+		status.Tag, status.Commit, status.Release = v.Live.Tag, v.Live.Commit, v.Live.ID
+		if err := s.sinceWhen(&status); err != nil {
+			return status, err
+		}
+		drift, err := s.drift(v.Live.ID, false)
+		if err != nil {
+			return status, err
+		}
+		status.Drift = append(status.Drift, drift...)
+	}
+	services, err := s.Services(nil, nil)
+	if err != nil {
+		return status, err
+	}
+	for _, one := range services {
+		status.Services = append(status.Services, s.serviceStatus(one))
+	}
+	if health && s.healthOf(v.Live).Configured() {
+		report, err := s.healthOf(v.Live).Once(ctx, gate.HealthRequest{
+			Tag: v.Live.Tag, Commit: v.Live.Commit, Env: proc.Environment(s.Owner, s.Config.Env), Dir: s.Root.Dir,
+		})
+		status.Health = &HealthStatus{Verified: report.Verified}
+		if err != nil {
+			status.Health.Error = err.Error()
+		}
+	}
+	return status, nil
+}
+
+// runsNow fills in the run in flight, or the one that crashed.
+func (s *Site) runsNow(status *Status) error {
+	rec, pending, err := s.Pending()
+	if err != nil {
+		return err
+	}
+	if pending {
+		status.Pending = fmt.Sprintf("run %d (%s %s) crashed in phase %s", rec.Run.Run, rec.Run.Command, rec.Run.To, rec.Phase)
+		return nil
+	}
+	if s.Made() {
+		status.Active = s.Holder()
+	}
+	return nil
+}
+
+// sinceLookBack is how many runs are looked through for the one that made the live release live.
+const sinceLookBack = 1000
+
+func (s *Site) sinceWhen(status *Status) error {
+	runs, err := journal.Tail(s.Root.State(), sinceLookBack)
+	if err != nil {
+		return err
+	}
+	for _, run := range runs {
+		if run.Now != status.Release {
+			return nil
+		}
+		if run.FromID != status.Release && run.Release == status.Release {
+			since := run.Started.Add(time.Duration(run.Seconds * float64(time.Second))).UTC().Truncate(time.Second)
+			status.Since, status.Run = &since, run.Run
+			return nil
+		}
+	}
+	return nil
+}
+
+func (s *Site) serviceStatus(one *service.Service) ServiceStatus {
+	status := ServiceStatus{Name: one.Spec().Name}
+	state, err := one.State()
+	if err != nil {
+		status.Why = err.Error()
+		return status
+	}
+	status.Up, status.PID, status.Why = state.Up, state.Master.PID, state.Why
+	if state.Up {
+		since := state.Master.StartedAt(s.Now()).UTC().Truncate(time.Second)
+		status.Since, status.Processes = &since, 1+len(state.Workers)
+	}
+	return status
+}

@@ -1,0 +1,124 @@
+// Package worker runs a run where nobody can end it by accident: it launches the process that does the work and the guardian
+// above it, holds the root's one lock, writes the run's log and lets others follow it. What a run does is not its business.
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/gofrs/flock"
+	"golang.org/x/sys/unix"
+
+	"github.com/git-rel/rel/internal/proc"
+)
+
+// ErrLocked says that another run holds the lock.
+var ErrLocked = errors.New("another run holds the lock")
+
+// lockPoll is how often a waiting worker looks whether the lock is free: flock cannot wait with a deadline.
+const lockPoll = 20 * time.Millisecond
+
+// Lock is the root's lock, held by one worker at a time. The kernel frees it when its holder dies, so it is never stale, and
+// the file is never unlinked: two processes could then hold "the" lock, on two inodes.
+type Lock struct{ file *flock.Flock }
+
+// Acquire takes the lock of the root whose state directory is given, waiting for it up to wait; ErrLocked when it stays held.
+func Acquire(ctx context.Context, state string, wait time.Duration) (*Lock, error) {
+	file := flock.New(filepath.Join(state, "lock"), flock.SetFlag(os.O_RDWR))
+	taken, err := file.TryLock()
+	if err == nil && !taken && wait > 0 {
+		limited, cancel := context.WithTimeout(ctx, wait)
+		defer cancel()
+		taken, err = file.TryLockContext(limited, lockPoll)
+		if limited.Err() != nil && ctx.Err() == nil {
+			err = nil
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file.Path(), err)
+	}
+	if !taken {
+		return nil, ErrLocked
+	}
+	return &Lock{file}, nil
+}
+
+// Release gives the lock back.
+func (l *Lock) Release() error { return l.file.Unlock() }
+
+// Held says whether somebody holds the lock now.
+func Held(state string) (bool, error) {
+	file := flock.New(filepath.Join(state, "lock"), flock.SetFlag(os.O_RDONLY))
+	free, err := file.TryRLock()
+	if err != nil {
+		return false, fmt.Errorf("%s: %w", file.Path(), err)
+	}
+	if free {
+		return false, file.Unlock()
+	}
+	return true, nil
+}
+
+// Commands is the lock that the commands of a run share: each inherits its descriptor, so it stays held until the last of
+// them is gone, however their worker ended. A killed worker's build goes on writing; recovery must not begin beside it.
+type Commands struct{ File *os.File }
+
+// HoldCommands takes the commands' lock for a run.
+func HoldCommands(state string) (*Commands, error) {
+	file, err := openCommands(state, unix.LOCK_SH)
+	if err != nil {
+		return nil, err
+	}
+	return &Commands{file}, nil
+}
+
+// Close gives the worker's own share back.
+func (c *Commands) Close() error { return c.File.Close() }
+
+// EndCommands ends what a dead worker left running: it kills every process that still holds the commands' lock and waits
+// until the last is gone.
+func EndCommands(ctx context.Context, state string) error {
+	path := filepath.Join(state, "commands.lock")
+	for {
+		file, err := openCommands(state, unix.LOCK_EX)
+		if err == nil {
+			return file.Close()
+		}
+		if !errors.Is(err, ErrLocked) {
+			return err
+		}
+		if err := proc.KillHolders(ctx, path); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s: a command of the crashed run still holds it: %w", path, ctx.Err())
+		case <-time.After(lockPoll):
+		}
+	}
+}
+
+func openCommands(state string, how int) (*os.File, error) {
+	file, err := os.OpenFile(filepath.Join(state, "commands.lock"), os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		err = unix.Flock(int(file.Fd()), how|unix.LOCK_NB)
+		if err != unix.EINTR {
+			break
+		}
+	}
+	if err == nil {
+		return file, nil
+	}
+	file.Close()
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return nil, ErrLocked
+	}
+	return nil, fmt.Errorf("%s: flock: %w", file.Name(), err)
+}

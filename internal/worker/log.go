@@ -1,0 +1,205 @@
+package worker
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/git-rel/rel/internal/disk"
+	"github.com/git-rel/rel/internal/release"
+)
+
+// logAhead is the space kept for a log before its run begins, in bytes: a rollback on a full disk can then tell what it does.
+const logAhead = 64 << 10
+
+// keepLogs is how many runs' logs are kept.
+const keepLogs = 500
+
+// LogPath is the log of run n.
+func LogPath(state string, n int) string {
+	return filepath.Join(state, "runs", strconv.Itoa(n)+".jsonl")
+}
+
+// Log is a run's log. It is told to people and is no part of the run's safety: a line that a full disk does not take is lost
+// and the run goes on; the journal has the outcome.
+type Log struct {
+	mu   sync.Mutex
+	file *os.File // nil where it could not be made
+	Now  func() time.Time
+}
+
+// OpenLog opens run n's log for appending. The error is a warning: the Log works, and drops what it is told.
+func OpenLog(state string, n int) (*Log, error) {
+	file, err := os.OpenFile(LogPath(state, n), os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o644)
+	if err != nil {
+		return &Log{Now: time.Now}, err
+	}
+	return &Log{file: file, Now: time.Now}, endLine(file)
+}
+
+// endLine ends a line that a killed worker left half-written, so that the next one does not join it.
+func endLine(file *os.File) error {
+	info, err := file.Stat()
+	if err != nil || info.Size() == 0 {
+		return err
+	}
+	last := make([]byte, 1)
+	if _, err := file.ReadAt(last, info.Size()-1); err != nil || last[0] == '\n' {
+		return err
+	}
+	_, err = file.Write([]byte{'\n'})
+	return err
+}
+
+// Emit writes one event.
+func (l *Log) Emit(e release.Event) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e.Time = l.Now().UTC()
+	line, err := json.Marshal(e)
+	if err != nil || l.file == nil {
+		return
+	}
+	_, _ = l.file.Write(append(line, '\n')) // see Log: a lost line is a lost line
+}
+
+// Close closes the log.
+func (l *Log) Close() error {
+	if l.file == nil {
+		return nil
+	}
+	return l.file.Close()
+}
+
+// PrepareLog makes the log that the run after n will write, with space of its own, and removes the oldest ones.
+func PrepareLog(state string, n int) error {
+	file, err := os.OpenFile(LogPath(state, n+1), os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	err = disk.Preallocate(file, logAhead)
+	if err := errors.Join(err, file.Close()); err != nil {
+		return err
+	}
+	return dropLogs(state, n-keepLogs)
+}
+
+// dropLogs removes the logs of the runs up to n.
+func dropLogs(state string, n int) error {
+	if n <= 0 {
+		return nil
+	}
+	entries, err := os.ReadDir(filepath.Join(state, "runs"))
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		run, err := strconv.Atoi(strings.TrimSuffix(entry.Name(), ".jsonl"))
+		if err != nil || run > n {
+			continue
+		}
+		if err := os.Remove(LogPath(state, run)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ErrGone says that a log ended without an outcome and nobody is left to write one.
+var ErrGone = errors.New("the run ended without an outcome")
+
+// Follow calls tell with each event of run n's log, from its beginning, until the one that ends it, which is told too. After
+// everything so far was told it asks gone whether nobody is left who could write more; then it reads once more and returns
+// ErrGone. A log that is not there yet is waited for.
+func Follow(ctx context.Context, state string, n int, gone func() bool, tell func(release.Event)) error {
+	reader := &logReader{path: LogPath(state, n)}
+	defer reader.close()
+	for pause := time.Millisecond; ; {
+		left := gone()
+		ended, more, err := reader.read(tell)
+		if err != nil || ended {
+			return err
+		}
+		if more {
+			pause = time.Millisecond
+			continue
+		}
+		if left {
+			return ErrGone
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+		pause = min(2*pause, 20*time.Millisecond)
+	}
+}
+
+// ReadLog calls tell with each event that run n's log has now.
+func ReadLog(state string, n int, tell func(release.Event)) error {
+	if _, err := os.Stat(LogPath(state, n)); err != nil {
+		return err
+	}
+	err := Follow(context.Background(), state, n, func() bool { return true }, tell)
+	if errors.Is(err, ErrGone) {
+		return nil
+	}
+	return err
+}
+
+// logReader reads whole lines of a file that grows.
+type logReader struct {
+	path    string
+	file    *os.File
+	pending []byte
+}
+
+func (r *logReader) close() {
+	if r.file != nil {
+		r.file.Close()
+	}
+}
+
+// read tells what the log gained; more is whether it gained anything.
+func (r *logReader) read(tell func(release.Event)) (ended, more bool, err error) {
+	if r.file == nil {
+		r.file, err = os.Open(r.path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return false, false, nil
+		}
+		if err != nil {
+			return false, false, err
+		}
+	}
+	data, err := io.ReadAll(r.file)
+	if err != nil {
+		return false, false, fmt.Errorf("%s: %w", r.path, err)
+	}
+	r.pending = append(r.pending, data...)
+	for {
+		line, rest, whole := bytes.Cut(r.pending, []byte{'\n'})
+		if !whole {
+			return false, len(data) > 0, nil
+		}
+		r.pending = rest
+		var e release.Event
+		if json.Unmarshal(line, &e) != nil {
+			continue // the torn line of a killed worker
+		}
+		tell(e)
+		if e.Kind == release.EventEnd {
+			return true, true, nil
+		}
+	}
+}
