@@ -1,0 +1,121 @@
+package cli
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/git-rel/rel/internal/deploy"
+	"github.com/git-rel/rel/internal/journal"
+	"github.com/git-rel/rel/internal/release"
+	"github.com/git-rel/rel/internal/ui"
+)
+
+func (a *app) list() *cobra.Command {
+	return a.command(spec{
+		use: "list", short: "releases and tags with their state", group: groupLook, args: cobra.NoArgs,
+		long: `List tags and releases, newest version first, with their state:
+
+  live       it is live now
+  previous   a bare rel rollback goes there
+  once-live  on disk, was live before
+  staged     on disk, never live
+  refused    on disk, and a gate said no when it was to go live
+  failed     it was reverted, or worse: taken by name only
+  pruned     it was live, and is not on disk any more: it can be exported again
+  unstaged   a tag, and no more
+
+"left" after a state: it was left by a rollback, and is taken by name only.`,
+		example: "  rel list\n  rel list --json",
+		run: func(cmd *cobra.Command, _ []string) error {
+			site, err := a.site()
+			if err != nil {
+				return err
+			}
+			rows, err := site.List(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if a.json {
+				if rows == nil {
+					rows = []deploy.Listed{}
+				}
+				return a.out.JSON(rows)
+			}
+			if len(rows) == 0 {
+				a.out.Line("no tags yet")
+				a.out.Hint("rel cut v0.1.0 makes the first")
+				return nil
+			}
+			return a.out.Table([]string{"tag", "state", "commit", "release"}, listRows(rows))
+		},
+	})
+}
+
+func listRows(rows []deploy.Listed) [][]string {
+	var cells [][]string
+	for _, row := range rows {
+		state := string(row.State)
+		if row.Left {
+			state += ", left"
+		}
+		cells = append(cells, []string{row.Tag, state, short(row.Commit), string(row.Release)})
+	}
+	return cells
+}
+
+// short is a commit id as people read it.
+func short(commit string) string {
+	return commit[:min(len(commit), 10)]
+}
+
+func (a *app) history() *cobra.Command {
+	var count int
+	cmd := a.command(spec{
+		use: "history [flags]", short: "runs, newest first: when, who, from → to, outcome", group: groupLook, args: cobra.NoArgs,
+		example: "  rel history\n  rel history -n 100\n  rel history --json",
+		run: func(*cobra.Command, []string) error {
+			if count < 0 {
+				return release.Errorf(release.ExitUsage, "-n %d: a number of runs from 0 up", count).Hint("-n 0 shows all")
+			}
+			site, err := a.site()
+			if err != nil {
+				return err
+			}
+			runs := []release.Run{}
+			if site.Made() {
+				found, err := journal.Tail(site.Root.State(), count)
+				if err != nil {
+					return err
+				}
+				runs = append(runs, found...)
+			}
+			if a.json {
+				return a.out.JSON(runs)
+			}
+			if len(runs) == 0 {
+				a.out.Line("no runs yet")
+				return nil
+			}
+			return a.out.Table([]string{"run", "when", "by", "command", "from", "to", "outcome", "took", "down"}, a.historyRows(runs))
+		},
+	})
+	cmd.Flags().IntVarP(&count, "number", "n", 20, "show this many runs; 0 is all")
+	return cmd
+}
+
+func (a *app) historyRows(runs []release.Run) [][]string {
+	var cells [][]string
+	for _, run := range runs {
+		down := ""
+		if run.DowntimeMS > 0 {
+			down = ui.Duration(time.Duration(run.DowntimeMS) * time.Millisecond)
+		}
+		took := ui.Duration(time.Duration(run.Seconds * float64(time.Second)))
+		cells = append(cells, []string{
+			strconv.Itoa(run.Run), a.out.Time(run.Started), run.By, run.Command, run.From, run.To, string(run.Outcome), took, down,
+		})
+	}
+	return cells
+}

@@ -1,0 +1,162 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/git-rel/rel/internal/deploy"
+	"github.com/git-rel/rel/internal/release"
+	"github.com/git-rel/rel/internal/store"
+	"github.com/git-rel/rel/internal/ui"
+)
+
+func (a *app) status() *cobra.Command {
+	var check bool
+	cmd := a.command(spec{
+		use: "status [flags]", short: "what is live and since when, what runs, whether it is what was tagged", group: groupLook,
+		args: cobra.NoArgs,
+		long: `Show what is live and since when, whether its files still are what was tagged, and what the services do. With
+--check it also asks the health probes once, and exits with 0 only if a release is live, undrifted and healthy.`,
+		example: "  rel status\n  rel status --check -q || page-somebody",
+		run: func(cmd *cobra.Command, _ []string) error {
+			site, err := a.site()
+			if err != nil {
+				return err
+			}
+			status, err := site.Status(cmd.Context(), check)
+			if err != nil {
+				return err
+			}
+			if err := a.result(status, func() { a.showStatus(site, status) }); err != nil {
+				return err
+			}
+			if check && !status.OK() {
+				return ended{release.ExitError}
+			}
+			return nil
+		},
+	})
+	cmd.Flags().BoolVar(&check, "check", false, "exit with 0 only if live, undrifted and healthy")
+	return cmd
+}
+
+func (a *app) showStatus(site *deploy.Site, status deploy.Status) {
+	var fields [][2]string
+	add := func(name, format string, args ...any) {
+		fields = append(fields, [2]string{name, fmt.Sprintf(format, args...)})
+	}
+	switch {
+	case status.Foreign != "":
+		add("live", "not rel's: %s", status.Foreign)
+	case status.Release == "":
+		add("live", "nothing")
+	default:
+		add("live", "%s (%s)", status.Tag, short(status.Commit))
+		add("release", "%s", status.Release)
+	}
+	if status.Since != nil {
+		add("since", "%s, %s, run %d", a.out.Time(*status.Since), ui.Ago(*status.Since, site.Now()), status.Run)
+	}
+	add("path", "%s", status.Path)
+	if status.Release != "" {
+		add("files", "%s", drift(status.Drift))
+	}
+	for _, one := range status.Services {
+		add("service "+one.Name, "%s", a.serviceLine(site, one))
+	}
+	if h := status.Health; h != nil {
+		add("health", "%s", healthLine(*h))
+	}
+	if h := status.Held; h != nil {
+		add("held", "%s", strings.TrimSuffix("by "+h.By+" since "+a.out.Time(h.Since)+": "+h.Message, ": "))
+	}
+	if status.Active != "" {
+		add("running", "%s", status.Active)
+	}
+	if status.Pending != "" {
+		add("crashed", "%s", status.Pending)
+	}
+	a.out.Fields(fields)
+	if status.Pending != "" {
+		a.out.Hint("rel recover finishes or undoes it")
+	}
+}
+
+// driftShown is how many drifted files are named.
+const driftShown = 10
+
+func drift(all []store.Drift) string {
+	if len(all) == 0 {
+		return "as they were tagged"
+	}
+	lines := []string{ui.Count(len(all), "file") + " not as tagged:"}
+	for i, one := range all {
+		if i == driftShown {
+			lines = append(lines, fmt.Sprintf("… and %d more: rel verify names them", len(all)-i))
+			break
+		}
+		lines = append(lines, ui.Escape(one.Path)+": "+one.What)
+	}
+	return strings.Join(lines, "\n")
+}
+
+func (a *app) serviceLine(site *deploy.Site, one deploy.ServiceStatus) string {
+	if !one.Up {
+		return strings.TrimSpace("down " + one.Why)
+	}
+	line := fmt.Sprintf("up, pid %d, %s", one.PID, ui.Count(one.Processes, "process"))
+	if one.Since != nil {
+		line += ", since " + a.out.Time(*one.Since) + " (" + ui.Ago(*one.Since, site.Now()) + ")"
+	}
+	return line
+}
+
+func healthLine(h deploy.HealthStatus) string {
+	if h.Error != "" {
+		return h.Error
+	}
+	return "passes (" + string(h.Verified) + ")"
+}
+
+func (a *app) verify() *cobra.Command {
+	cmd := a.command(spec{
+		use: "verify [TAG]", short: "compare a release on disk with its tag, file by file", group: groupLook,
+		args: cobra.MaximumNArgs(1),
+		long: `Compare a release on disk, the live one or TAG's newest, with what was tagged, reading every file. What the build
+made and what is shared is not judged.`,
+		example: "  rel verify\n  rel verify v1.4",
+		exits:   []int{release.ExitRefused, release.ExitNotFound},
+		run: func(_ *cobra.Command, args []string) error {
+			site, err := a.site()
+			if err != nil {
+				return err
+			}
+			verified, err := site.Verify(first(args))
+			if err != nil {
+				return err
+			}
+			err = a.result(verified, func() {
+				a.out.Line("%s  %s", verified.Release, ui.Count(verified.Files, "file"))
+				for _, one := range verified.Drift {
+					a.out.Line("%s: %s", ui.Escape(one.Path), one.What)
+				}
+				for _, path := range verified.Extra {
+					a.out.Info("beside what was tagged: %s", path)
+				}
+			})
+			if err != nil {
+				return err
+			}
+			if len(verified.Drift) > 0 {
+				return release.Errorf(release.ExitRefused, "%s: %s not as tagged", verified.Tag, ui.Count(len(verified.Drift), "file")).
+					Hint("rel activate --force %s exports it anew", verified.Tag)
+			}
+			a.out.Info("%s is as it was tagged", verified.Tag)
+			return nil
+		},
+	})
+	cmd.ValidArgsFunction = a.completeTags
+	return cmd
+}
