@@ -132,6 +132,7 @@ atomically while the service restarts, and rel says how far it has seen the new 
 		&cobra.Group{ID: groupService, Title: "Services:"}, &cobra.Group{ID: groupRoot, Title: "The root:"},
 		&cobra.Group{ID: groupSelf, Title: "rel itself:"})
 	root.SetHelpCommand(a.help())
+	root.SuggestionsMinimumDistance = 2
 	root.AddCommand(a.commands()...)
 	return root
 }

@@ -32,7 +32,7 @@ func (a *app) log() *cobra.Command {
 	cmd := a.command(spec{
 		use: "log [RUN] [flags]", short: "a run's own log, with all that its commands printed", group: groupLook,
 		args:    cobra.MaximumNArgs(1),
-		long:    "Show a run's own log, by its number or the last one, with all that its commands printed. With --json the events as they were written.",
+		long:    "Show a run's own log, by its number or the last one, with all that its commands printed.\nWith --json the events as they were written.",
 		example: "  rel log\n  rel log 12\n  rel log -f",
 		exits:   []int{release.ExitNotFound},
 		run: func(cmd *cobra.Command, args []string) error {

@@ -104,7 +104,7 @@ func drift(all []store.Drift) string {
 
 func (a *app) serviceLine(site *deploy.Site, one deploy.ServiceStatus) string {
 	if !one.Up {
-		return strings.TrimSpace("down " + one.Why)
+		return strings.TrimSuffix("down: "+one.Why, ": ")
 	}
 	line := fmt.Sprintf("up, pid %d, %s", one.PID, ui.Count(one.Processes, "process"))
 	if one.Since != nil {
@@ -148,6 +148,9 @@ made and what is shared is not judged.`,
 			})
 			if err != nil {
 				return err
+			}
+			if len(verified.Drift) > 0 && a.json {
+				return ended{release.ExitRefused}
 			}
 			if len(verified.Drift) > 0 {
 				return release.Errorf(release.ExitRefused, "%s: %s not as tagged", verified.Tag, ui.Count(len(verified.Drift), "file")).

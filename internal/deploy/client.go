@@ -10,6 +10,7 @@ import (
 	"github.com/git-rel/rel/internal/journal"
 	"github.com/git-rel/rel/internal/proc"
 	"github.com/git-rel/rel/internal/release"
+	"github.com/git-rel/rel/internal/ui"
 	"github.com/git-rel/rel/internal/worker"
 )
 
@@ -44,7 +45,7 @@ func (c *Client) Launch(ctx context.Context, req Request) (int, error) {
 	if err := c.start(req); err != nil {
 		return 0, err
 	}
-	waiting, stopped := false, ctx.Done()
+	waiting, stopped, poll := false, ctx.Done(), 2*time.Millisecond
 	for {
 		ended := c.handle.Ended()
 		rec, found, err := journal.Read(c.Root.State())
@@ -59,7 +60,8 @@ func (c *Client) Launch(ctx context.Context, req Request) (int, error) {
 		}
 		if !waiting && req.Wait > 0 && found && rec.Phase != journal.Finished {
 			waiting = true
-			c.Notice("waiting up to " + req.Wait.String() + " for " + c.Holder())
+			poll = 50 * time.Millisecond
+			c.Notice("waiting up to " + ui.Duration(req.Wait) + " for " + c.Holder())
 		}
 		select {
 		case <-stopped: // the worker tells how that ends: before its run began, or in it
@@ -67,7 +69,7 @@ func (c *Client) Launch(ctx context.Context, req Request) (int, error) {
 			if err := c.handle.Cancel(); err != nil && !c.handle.Ended() {
 				return 0, err
 			}
-		case <-time.After(2 * time.Millisecond):
+		case <-time.After(poll):
 		}
 	}
 }
@@ -210,7 +212,10 @@ func (c *Client) followWith(ctx context.Context, number int, show func(release.E
 			return result, err
 		}
 		if run, found, err := journal.Find(c.Root.State(), number); err != nil || found {
-			return Result{Run: run, Exit: run.Exit}, err // its log has lost the end; the history has it
+			if found { // its log has lost the end; the history has it
+				tell(release.Event{Kind: release.EventEnd, Run: &run, Exit: run.Exit, Text: run.Error})
+			}
+			return result, err
 		}
 		if try == 3 {
 			return result, release.Errorf(release.ExitFailed, "run %d: it crashed, and so did its recovery: %w", number, c.why()).

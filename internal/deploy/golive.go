@@ -13,6 +13,7 @@ import (
 	"github.com/git-rel/rel/internal/disk"
 	"github.com/git-rel/rel/internal/journal"
 	"github.com/git-rel/rel/internal/release"
+	"github.com/git-rel/rel/internal/service"
 )
 
 // goLive is a whole activation or rollback. Up to before, whatever says no leaves everything as it was; from stop on it goes
@@ -23,6 +24,9 @@ func (r *run) goLive(ctx context.Context) error {
 	}
 	if done, err := r.alreadyLive(ctx); done || err != nil {
 		return err
+	}
+	if state := r.ledger.Tags[r.target.Tag.Name]; state.Failed {
+		r.note("%s failed in run %d: rel log %d shows it", r.target.Tag.Name, state.Run, state.Run)
 	}
 	if err := r.stage(ctx); err != nil {
 		return err
@@ -86,7 +90,7 @@ func (r *run) resolve(ctx context.Context) error {
 		if err := r.mark(journal.Begun); err != nil {
 			return "", err
 		}
-		return fmt.Sprintf("%s → %.12s", tag.Name, tag.Commit), nil
+		return strings.TrimSuffix(fmt.Sprintf("%s → %.12s", tag.Name, tag.Commit), " → "), nil
 	})
 }
 
@@ -100,6 +104,9 @@ func (r *run) alreadyLive(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	for _, s := range r.services {
+		if s.Spec().Restart == service.None {
+			continue
+		}
 		if state, err := s.State(); err != nil || !state.Up {
 			return false, err
 		}

@@ -41,7 +41,7 @@ const planCommits = 50
 
 // Plan finds out what the request would do.
 func (s *Site) Plan(ctx context.Context, req Request) (Plan, error) {
-	plan := Plan{Command: req.Command, Refusals: []string{}, Hints: []string{}}
+	plan := Plan{Command: req.Command, Comes: []gitrepo.Commit{}, Goes: []gitrepo.Commit{}, Changes: []gitrepo.Change{}, Steps: []PlanStep{}, Refusals: []string{}, Hints: []string{}}
 	v := view{}
 	if s.Made() {
 		var err error
@@ -169,6 +169,7 @@ func (s *Site) planChanges(ctx context.Context, plan *Plan, from string) error {
 	if plan.Comes, plan.Goes, err = repo.Log(ctx, from, plan.Commit, planCommits); err != nil {
 		return err
 	}
-	plan.Changes, err = repo.Changes(ctx, from, plan.Commit)
+	changes, err := repo.Changes(ctx, from, plan.Commit)
+	plan.Changes = append(plan.Changes, changes...)
 	return err
 }

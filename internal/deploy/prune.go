@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -66,7 +67,7 @@ func (r *run) pin(ctx context.Context) error {
 	if err != nil {
 		return nil // a rollback needs no repository
 	}
-	return repo.Pin(ctx, commits)
+	return repo.Pin(context.WithoutCancel(ctx), commits)
 }
 
 func (s *Site) pruneLocked(dryRun bool) (Pruned, error) {
@@ -104,8 +105,16 @@ func (s *Site) pruneLocked(dryRun bool) (Pruned, error) {
 func (s *Site) victims(v view) []release.ID {
 	previous, _ := v.Ledger.Previous()
 	left := map[string]int{"once-live": s.Config.Keep, "failed": s.Config.KeepFailed, "staged": s.Config.KeepStaged}
+	lastRun := func(one release.Release) int { // 0 of one that a later export of its tag has replaced
+		if state := v.Ledger.Tags[one.Tag]; state.ID == one.ID {
+			return state.Run
+		}
+		return 0
+	}
+	order := slices.Clone(v.Releases)
+	slices.SortStableFunc(order, func(a, b release.Release) int { return cmp.Compare(lastRun(a), lastRun(b)) })
 	var victims []release.ID
-	for _, one := range slices.Backward(v.Releases) {
+	for _, one := range slices.Backward(order) {
 		if one.ID == v.Live.ID || one.ID == previous.ID || one.Adopted {
 			continue
 		}

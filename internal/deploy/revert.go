@@ -17,13 +17,14 @@ const logLines = 20
 // revert restores what was there before the run: the live path, and each service as it was. It looks first: what is gone is
 // started and never gracefully restarted, and what was down is left down. It sets the outcome and returns what to tell.
 func (r *run) revert(ctx context.Context, cause error) error {
-	r.showErrorLogs()
 	bad, what := r.to, "back to "+nonEmpty(r.from.Tag, "nothing live")
 	r.rec.Step, r.rec.Run.Error, r.rec.Run.Verified = release.StepRevert, cause.Error(), release.VerifiedNone
 	r.rec.Phase = journal.Reverting
 	r.warn(r.record())
+	r.showErrorLogs()
 	r.note("going %s", what)
 	err := r.step(release.StepRevert, what, func() (string, error) { return what, r.restore(ctx, bad) })
+	r.rec.Run.Verified = release.VerifiedNone // what was seen on the way back is of another release
 	told := r.reverted(bad, cause, err)
 	r.onFailure(ctx, bad)
 	return told
@@ -93,6 +94,9 @@ func (r *run) restore(ctx context.Context, bad release.Release) error {
 func (r *run) stopAgain(ctx context.Context) error {
 	var failed error
 	for _, s := range slices.Backward(r.services) {
+		if s.Spec().Restart == service.None {
+			continue
+		}
 		state, err := s.State()
 		if err == nil && (!state.Up || r.wasUp(s.Spec().Name) && s.Spec().Restart != service.StopStart) {
 			continue
@@ -120,8 +124,11 @@ func (r *run) switchBack(bad release.ID) (bool, error) {
 	return true, r.switchTo(r.from.ID, live.ID)
 }
 
+// allWereUp says whether each service that the run had to do with was up before it.
 func (r *run) allWereUp() bool {
-	return !slices.ContainsFunc(r.rec.Services, func(s journal.ServiceWas) bool { return !s.Up })
+	return !slices.ContainsFunc(r.services, func(s *service.Service) bool {
+		return s.Spec().Restart != service.None && !r.wasUp(s.Spec().Name)
+	})
 }
 
 // failed is the end that needs a person: it says what was wrong, what went wrong on the way back, and what is there now.

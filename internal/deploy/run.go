@@ -211,17 +211,9 @@ func (r *run) exit(err error) int {
 func (r *run) environ() []string { return r.environOf(r.Owner) }
 
 func (r *run) environOf(user proc.User) []string {
-	extra := map[string]string{
-		"REL_ROOT": r.Root.Dir, "REL_COMMAND": r.doing, "REL_RUN": strconv.Itoa(r.rec.Run.Run),
-		"REL_TAG": r.to.Tag, "REL_COMMIT": r.to.Commit, "REL_RELEASE": string(r.to.ID), "REL_PREVIOUS_TAG": r.left,
-	}
-	if r.to.ID != "" {
-		extra["REL_RELEASE_DIR"] = r.Root.ReleaseDir(r.to.ID)
-	}
-	for name, value := range r.Config.Env {
-		extra[name] = value
-	}
-	return proc.Environment(user, extra)
+	return r.Site.environ(user, r.to, map[string]string{
+		"REL_COMMAND": r.doing, "REL_RUN": strconv.Itoa(r.rec.Run.Run), "REL_PREVIOUS_TAG": r.left,
+	})
 }
 
 // command is a command of the configuration, called name in errors, run in dir by the shell, its output going to the log.

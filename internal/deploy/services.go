@@ -154,7 +154,9 @@ func (r *run) apply(ctx context.Context, s *service.Service) error {
 
 func (r *run) serviceStep(step release.Step, s *service.Service, word string, do func() error) error {
 	return r.step(step, s.Spec().Name, func() (string, error) {
-		if err := do(); err != nil {
+		err := do()
+		r.rec.Groups = nil // they were of commands in flight
+		if err != nil {
 			return "", err
 		}
 		state, err := s.State()
@@ -240,8 +242,11 @@ func (r *run) control(ctx context.Context) error {
 	if r.req.Command == Stop {
 		slices.Reverse(picked)
 	}
-	for _, s := range picked {
+	for i, s := range picked {
 		if err := r.controlOne(ctx, s); err != nil {
+			if i == 0 && release.ExitCode(err) == release.ExitUsage {
+				return err // it has no such command: nothing was touched
+			}
 			r.outcome = release.Failed
 			r.showErrorLogs()
 			return release.Errorf(release.ExitFailed, "%w", err).Hint("rel status shows what runs")

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"time"
@@ -78,6 +79,19 @@ func (s *Site) BecomeOwner(command string) error {
 func (s *Site) Made() bool {
 	_, err := os.Stat(s.Root.State("journal"))
 	return err == nil
+}
+
+// environ is the environment of a command that is about a release.
+func (s *Site) environ(user proc.User, one release.Release, extra map[string]string) []string {
+	env := map[string]string{
+		"REL_ROOT": s.Root.Dir, "REL_TAG": one.Tag, "REL_COMMIT": one.Commit, "REL_RELEASE": string(one.ID),
+	}
+	if one.ID != "" {
+		env["REL_RELEASE_DIR"] = s.Root.ReleaseDir(one.ID)
+	}
+	maps.Copy(env, extra)
+	maps.Copy(env, s.Config.Env)
+	return proc.Environment(user, env)
 }
 
 // RepoDir is the repository that tags come from: the configured one, else the one around the root.

@@ -32,7 +32,7 @@ func (r *run) stage(ctx context.Context) error {
 		}
 	}
 	if r.to.ID == "" {
-		if err := r.make(ctx); err != nil {
+		if err := r.makeOrTake(ctx); err != nil {
 			return err
 		}
 	}
@@ -50,15 +50,29 @@ func (r *run) reuse() error {
 	if len(drift) > 0 {
 		r.note("%s has changed since it was exported (%s, %s%s): exporting it again",
 			r.target.Release.ID, drift[0].Path, drift[0].What, andMore(len(drift)-1))
-		r.target.OnceLive, r.target.Checked = false, ""
+		r.target.Checked = ""
 		return nil
 	}
+	r.note("%s is on disk already", r.target.Release.ID)
+	return r.take()
+}
+
+// take takes the release that is on disk as it is.
+func (r *run) take() (err error) {
 	r.to = r.target.Release
-	if r.manifest, err = r.Root.Manifest(r.to.ID); err != nil {
+	r.manifest, err = r.Root.Manifest(r.to.ID)
+	return err
+}
+
+// makeOrTake makes the release. A rollback to one that has changed on disk must not fail for want of a repository or of room:
+// it was live, and is what there is.
+func (r *run) makeOrTake(ctx context.Context) error {
+	err := r.make(ctx)
+	if err == nil || ctx.Err() != nil || r.req.Command != Rollback || r.target.Release.ID == "" {
 		return err
 	}
-	r.note("%s is on disk already", r.to.ID)
-	return nil
+	r.note("going back to %s as it is on disk", r.target.Release.ID)
+	return r.take()
 }
 
 func andMore(n int) string {
@@ -205,9 +219,10 @@ func (r *run) build(ctx context.Context, id release.ID) (string, error) {
 	return "", nil
 }
 
-// check is the gates before the switch. A release that passed the same ones, or was live and is gone back to, passed them.
+// check is the gates before the switch. A rollback to a release that was live skips them. The configured checks depend on the
+// release alone and are not run again on one that has passed them; who can reach it, and whether the services accept it, depend
+// on the machine too.
 func (r *run) check(ctx context.Context) error {
-	digest := r.Config.Digest()
 	r.rec.Step = release.StepCheck
 	switch {
 	case r.req.Force:
@@ -215,31 +230,54 @@ func (r *run) check(ctx context.Context) error {
 		return nil
 	case r.req.Command == Rollback && r.target.OnceLive:
 		return nil
-	case r.target.Checked == digest:
-		if len(r.Config.Check) > 0 {
-			r.note("%s has passed the checks before", r.to.Tag)
-		}
-		r.rec.Run.Checked = digest
-		return nil
 	}
-	err := r.step(release.StepCheck, "", func() (string, error) { return r.runGates(ctx) })
+	digest := r.Config.Digest()
+	err := r.step(release.StepCheck, "", func() (string, error) {
+		figures, err := r.checkAll(ctx, r.target.Checked == digest)
+		return strings.Join(figures, ", "), err
+	})
 	if err == nil {
 		r.rec.Run.Checked = digest
 	}
 	return err
 }
 
-func (r *run) runGates(ctx context.Context) (string, error) {
+// checkAll runs the gates and says what each saw.
+func (r *run) checkAll(ctx context.Context, passed bool) ([]string, error) {
 	user, err := r.serviceUser()
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	access := r.Owner
+	reach, err := r.checkReach(ctx, user)
+	if err != nil {
+		return nil, err
+	}
+	figures := []string{reach}
+	if passed && len(r.Config.Check) > 0 {
+		figures = append(figures, "checks passed before")
+	} else {
+		request, err := r.checksRequest(user)
+		if err != nil {
+			return nil, err
+		}
+		report, err := gate.RunChecks(ctx, request)
+		if err != nil {
+			return nil, err
+		}
+		figures = append(figures, report.Figures...)
+	}
+	tested, err := r.testServices(ctx)
+	return append(figures, tested...), err
+}
+
+// checkReach sees that the services' user can reach every file of the release.
+func (r *run) checkReach(ctx context.Context, user *proc.User) (string, error) {
+	as := r.Owner
 	if user != nil {
-		access = *user
+		as = *user
 	}
 	report, err := gate.Access(ctx, gate.AccessRequest{
-		Dir: r.Root.ReleaseDir(r.to.ID), Final: r.Root.LivePath(), Entries: r.manifest.Entries, User: access,
+		Dir: r.Root.ReleaseDir(r.to.ID), Final: r.Root.LivePath(), Entries: r.manifest.Entries, User: as,
 		Become: true, Moves: r.Config.Live.Mode == store.ModeDirectory,
 	})
 	if err != nil {
@@ -248,19 +286,12 @@ func (r *run) runGates(ctx context.Context) (string, error) {
 	for _, path := range report.Dangling {
 		r.warn(fmt.Errorf("%s: leads nowhere", path))
 	}
-	if err := report.Err(); err != nil {
-		return "", err
-	}
-	figures := []string{"access " + report.How}
-	request, err := r.checksRequest(user)
-	if err != nil {
-		return "", err
-	}
-	checks, err := gate.RunChecks(ctx, request)
-	if err != nil {
-		return "", err
-	}
-	figures = append(figures, checks.Figures...)
+	return "access " + report.How, report.Err()
+}
+
+// testServices runs the services' own tests of their configuration.
+func (r *run) testServices(ctx context.Context) ([]string, error) {
+	var figures []string
 	for _, s := range r.services {
 		if s.Spec().Test == "" {
 			continue
@@ -272,10 +303,10 @@ func (r *run) runGates(ctx context.Context) (string, error) {
 		case r.from.ID == "": // it may have missed what is not there before something is live
 			r.warn(fmt.Errorf("%w: nothing is live yet, so the start will tell", err))
 		default:
-			return "", release.Errorf(release.ExitRefused, "%w", err)
+			return figures, release.Errorf(release.ExitRefused, "%w", err)
 		}
 	}
-	return strings.Join(figures, ", "), nil
+	return figures, nil
 }
 
 // checksRequest is what the configured checks run on: as the service's user where this process may become it.

@@ -7,7 +7,6 @@ import (
 
 	"github.com/git-rel/rel/internal/gate"
 	"github.com/git-rel/rel/internal/journal"
-	"github.com/git-rel/rel/internal/proc"
 	"github.com/git-rel/rel/internal/release"
 	"github.com/git-rel/rel/internal/service"
 	"github.com/git-rel/rel/internal/store"
@@ -95,7 +94,8 @@ func (s *Site) Status(ctx context.Context, health bool) (Status, error) {
 	}
 	if health && s.healthOf(v.Live).Configured() {
 		report, err := s.healthOf(v.Live).Once(ctx, gate.HealthRequest{
-			Tag: v.Live.Tag, Commit: v.Live.Commit, Env: proc.Environment(s.Owner, s.Config.Env), Dir: s.Root.Dir,
+			Tag: v.Live.Tag, Commit: v.Live.Commit, Dir: s.Root.LivePath(),
+			Env: s.environ(s.Owner, v.Live, map[string]string{"REL_COMMAND": "status"}),
 		})
 		status.Health = &HealthStatus{Verified: report.Verified}
 		if err != nil {

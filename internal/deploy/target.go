@@ -65,8 +65,15 @@ func (s *Site) tags(ctx context.Context, repo *gitrepo.Repo) ([]release.Tag, err
 	return tags, nil
 }
 
-// onDisk is the newest release of the tag's commit on disk.
+// onDisk is the newest release of the tag's commit on disk: the last that a run made or used, as far as history tells. The time
+// in an id is a clock's, which may have been set.
 func (v view) onDisk(tag, commit string) release.Release {
+	last := v.Ledger.Tags[tag].ID
+	for _, r := range v.Releases {
+		if r.ID == last && r.Commit == commit {
+			return r
+		}
+	}
 	for _, r := range slices.Backward(v.Releases) {
 		if r.Tag == tag && r.Commit == commit {
 			return r
@@ -146,11 +153,12 @@ func (s *Site) chooseEarlier(req Request, v view) (target, error) {
 	t := target{Tag: tag, OnceLive: true}
 	for _, r := range v.Releases {
 		if r.ID == item.ID {
-			t.Release = r
+			t.Release, t.Tag.Tree = r, r.Tree
 			return t, nil
 		}
 	}
 	t.Release = v.onDisk(item.Tag, item.Commit)
+	t.Tag.Tree = t.Release.Tree
 	return t, nil
 }
 

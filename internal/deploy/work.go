@@ -19,6 +19,9 @@ import (
 // cancelWait is how long a rollback waits for the run that it cancelled to let go of the lock, beyond the wait it was given.
 const cancelWait = 30 * time.Second
 
+// letGoWait is how long any command waits for a run that has its outcome already: what is left of it is mostly pruning.
+const letGoWait = 3 * time.Second
+
 // Work is the whole life of a worker: it takes the lock, ends the run that crashed if one did, does what the request asks and
 // writes the outcome. A ctx that is cancelled, as SIGINT and SIGTERM do, cancels a run that has touched nothing. An error is of a run that never began; what happens in a run is told by its log.
 func (s *Site) Work(ctx context.Context, req Request) error {
@@ -117,7 +120,6 @@ func (r *run) carryOut(ctx context.Context) (err error) {
 // afterwards is what comes when the outcome is written already: nothing of it can change how the run ended.
 func (r *run) afterwards(ctx context.Context) {
 	if r.turned {
-		ctx := context.WithoutCancel(ctx)
 		// What goes wrong in these is told as their failure, and the release stays live.
 		_ = r.after(ctx, "after_live", r.Config.Steps.AfterLive)
 		_ = r.step(release.StepPrune, "", func() (string, error) { return r.prune(ctx) })
@@ -139,10 +141,7 @@ func (s *Site) acquire(ctx context.Context, req Request) (lock *worker.Lock, err
 			err = release.Errorf(release.ExitCancelled, "%s: cancelled while it waited for another run", req.Command)
 		}
 	}()
-	wait := req.Wait
-	if req.Command == Rollback && s.cancelHolder() {
-		wait += cancelWait
-	}
+	wait := req.Wait + s.cancelHolder(req.Command)
 	if wait > 0 {
 		if lock, err = worker.Acquire(ctx, s.Root.State(), wait); !errors.Is(err, worker.ErrLocked) {
 			return lock, err
@@ -151,13 +150,20 @@ func (s *Site) acquire(ctx context.Context, req Request) (lock *worker.Lock, err
 	return nil, s.lockedError()
 }
 
-// cancelHolder asks the run that holds the lock to end, if it is one that can still be cancelled.
-func (s *Site) cancelHolder() bool {
+// cancelHolder asks the run that holds the lock to make way for the command, and says how long to wait for that. A run that has
+// its outcome lets go soon, whoever comes; one that has touched nothing is cancelled for a rollback.
+func (s *Site) cancelHolder(command string) time.Duration {
 	rec, found, err := journal.Read(s.Root.State())
-	if err != nil || !found || !rec.Cancellable() {
-		return false
+	finished := found && rec.Phase == journal.Finished
+	switch {
+	case err != nil || !found:
+		return 0
+	case command == Rollback && (finished || rec.Cancellable()) && cancel(rec) == nil:
+		return cancelWait
+	case finished:
+		return letGoWait
 	}
-	return cancel(rec) == nil
+	return 0
 }
 
 // cancel sends the worker of a run the signal that cancels it before stop and does nothing after.

@@ -118,7 +118,7 @@ func (g *generation) masterless(st State) (string, error) {
 		patience = s.spec.Timeout
 	}
 	if failedUnit(st) || (time.Since(g.goneAt) >= patience && (g.what == Graceful || !s.coming(g.since))) {
-		return "", fmt.Errorf("%w: %s ended, and %s", ErrMasterGone, g.master, st.Why)
+		return "", fmt.Errorf("%w: %s ended", ErrMasterGone, g.master)
 	}
 	return st.Why, nil
 }

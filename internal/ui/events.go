@@ -153,7 +153,8 @@ func (e *Events) line(ev release.Event, label func(string) string, prefix string
 	if name == "" {
 		name = string(ev.Kind)
 	}
-	e.p.errLine(e.format(name, label, prefix+escapeLines(ev.Text), took))
+	text := strings.TrimPrefix(ev.Text, name+": ") // the label says it
+	e.p.errLine(e.format(name, label, prefix+escapeLines(text), took))
 	e.hints(ev.Hints)
 }
 
