@@ -79,7 +79,8 @@ func (s *Site) adoptRun(j *journal.Journal, rec journal.Record) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &run{Site: s, doing: rec.Run.Command, left: rec.Run.From, journal: j, rec: rec, began: rec.Run.Started}
+	r := &run{Site: s, doing: rec.Run.Command, left: rec.Run.From, journal: j, rec: rec, began: rec.Run.Started, log: &worker.Log{Now: time.Now}}
+	s.Warn = r.warn
 	r.req = Request{Key: rec.Run.Key, Command: rec.Run.Command, Tag: rec.Run.To, By: rec.Run.By, ConfirmWithin: rec.ConfirmWithin}
 	r.openLog()
 	if r.ledger, err = journal.LoadLedger(s.Root.State()); err != nil {

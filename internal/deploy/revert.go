@@ -66,14 +66,19 @@ func (r *run) restore(ctx context.Context, bad release.Release) error {
 	}
 	// A service that cannot be stopped must not keep the bad release live. Where nothing was switched yet, it is what was there
 	// before; else it may go on with the bad one, and that is for a person.
-	stopErr := r.stopAgain(ctx)
-	switched, err := r.switchBack(bad.ID)
+	switched, err := r.switched(bad.ID)
 	if err != nil {
-		return errors.Join(stopErr, err)
+		return err
 	}
-	if !switched {
+	stopErr := r.stopAgain(ctx, switched)
+	if switched {
+		err = r.switchBack(bad.ID)
+	} else {
 		r.warn(stopErr)
 		stopErr = nil
+	}
+	if err != nil {
+		return errors.Join(stopErr, err)
 	}
 	defer r.upAgain()
 	for _, s := range r.services {
@@ -90,15 +95,26 @@ func (r *run) restore(ctx context.Context, bad release.Release) error {
 	return r.health(ctx)
 }
 
-// stopAgain stops what the run started and what is stopped for a switch, all of it that can be.
-func (r *run) stopAgain(ctx context.Context) error {
+// switched makes whole what a switch that went wrong may have left, and says whether something else is live than before the run.
+func (r *run) switched(bad release.ID) (bool, error) {
+	if err := r.Root.Settle(bad, r.from.ID); err != nil {
+		return false, err
+	}
+	live, err := r.Root.Live()
+	return live.ID != r.from.ID, err
+}
+
+// stopAgain stops, as far as it can, what the run started and what is stopped for a switch. Where nothing was switched, a service
+// that nobody has begun to stop is left alone.
+func (r *run) stopAgain(ctx context.Context, switched bool) error {
 	var failed error
 	for _, s := range slices.Backward(r.services) {
-		if s.Spec().Restart == service.None {
+		stops := s.Spec().Restart == service.StopStart && (switched || !r.rec.StoppedAt.IsZero())
+		if s.Spec().Restart == service.None || r.wasUp(s.Spec().Name) && !stops {
 			continue
 		}
 		state, err := s.State()
-		if err == nil && (!state.Up || r.wasUp(s.Spec().Name) && s.Spec().Restart != service.StopStart) {
+		if err == nil && !state.Up {
 			continue
 		}
 		if err == nil {
@@ -109,19 +125,12 @@ func (r *run) stopAgain(ctx context.Context) error {
 	return failed
 }
 
-// switchBack makes the live path what it was, and says whether it was something else.
-func (r *run) switchBack(bad release.ID) (bool, error) {
-	if err := r.Root.Settle(bad, r.from.ID); err != nil { // an error may have left a switch half-done
-		return false, err
-	}
-	live, err := r.Root.Live()
-	if err != nil || live.ID == r.from.ID {
-		return false, err
-	}
+// switchBack makes the live path what it was.
+func (r *run) switchBack(bad release.ID) error {
 	if r.from.ID == "" {
-		return true, r.Root.Clear(live.ID)
+		return r.Root.Clear(bad)
 	}
-	return true, r.switchTo(r.from.ID, live.ID)
+	return r.switchTo(r.from.ID, bad)
 }
 
 // allWereUp says whether each service that the run had to do with was up before it.

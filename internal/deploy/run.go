@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -25,6 +26,7 @@ type run struct {
 	journal *journal.Journal
 	rec     journal.Record // what the journal says of this run; written by mark alone
 	log     *worker.Log
+	warned  []string
 	ledger  journal.Ledger
 	hold    *worker.Commands
 	began   time.Time
@@ -65,10 +67,17 @@ func (r *run) note(format string, args ...any) {
 	r.log.Emit(release.Event{Kind: release.EventNote, Step: r.rec.Step, Text: fmt.Sprintf(format, args...)})
 }
 
+// warn tells what is wrong and does not stop the run; the same thing once.
 func (r *run) warn(err error) {
-	if err != nil {
-		r.log.Emit(release.Event{Kind: release.EventWarn, Step: r.rec.Step, Text: err.Error(), Hints: release.Hints(err)})
+	if err == nil || slices.Contains(r.warned, err.Error()) {
+		return
 	}
+	r.warned = append(r.warned, err.Error())
+	step := r.rec.Step
+	if step == "" {
+		step = release.StepResolve // before the first
+	}
+	r.log.Emit(release.Event{Kind: release.EventWarn, Step: step, Text: err.Error(), Hints: release.Hints(err)})
 }
 
 // output is what commands of the run print to.

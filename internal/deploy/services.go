@@ -23,7 +23,7 @@ func (s *Site) Services(output func(string), started func(pid int, start uint64)
 	for _, c := range s.Config.Service {
 		one, err := service.New(serviceSpec(c), service.Env{
 			Dir: s.Root.Dir, Environ: proc.Environment(s.Owner, s.Config.Env), LogDir: s.Root.State("services"),
-			Started: started, Output: output, Warn: func(text string) { s.Warn(errors.New(text)) }, As: controller(),
+			Started: started, Output: output, Warn: func(text string) { s.Warn(errors.New(text)) }, As: controller(c),
 		})
 		if err != nil {
 			return nil, err
@@ -33,9 +33,11 @@ func (s *Site) Services(output func(string), started func(pid int, start uint64)
 	return all, nil
 }
 
-// controller is who controls services: root where rel was run by root, else the root's owner, who this process is.
-func controller() *proc.User {
-	if proc.CanBecome() {
+// controller is who controls a service: root where rel was run by root and the service is one of the system's, which root alone
+// can control; else the root's owner, who this process is, with sudo where the configuration says so.
+func controller(c config.Service) *proc.User {
+	system := c.Preset == "apache" || c.Preset == "nginx" || c.Preset == "systemd"
+	if system && !c.Sudo && proc.CanBecome() {
 		return &proc.User{Name: "root", Home: "/root"}
 	}
 	return nil
