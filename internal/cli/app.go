@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -50,7 +51,8 @@ func Main(args []string, stdin, stdout, stderr *os.File) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	err := root.ExecuteContext(ctx)
-	if a.out == nil { // a command line that was not understood
+	a.json = a.json || slices.Contains(args, "--json") // a flag that is wrong ends the parsing before it
+	if a.out == nil {                                  // a command line that was not understood
 		if out, uiErr := a.printer(); uiErr == nil {
 			a.out = out
 		}

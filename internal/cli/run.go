@@ -102,6 +102,12 @@ func (f *runFlags) add(cmd *cobra.Command) {
 
 // goLive is activate and rollback, once their flags are known.
 func (a *app) goLive(cmd *cobra.Command, args []string, command string, f runFlags) error {
+	switch {
+	case f.wait < 0 || f.confirmWithin < 0:
+		return release.Errorf(release.ExitUsage, "--wait and --confirm-within take a time above zero")
+	case f.dryRun && f.detach:
+		return release.Errorf(release.ExitUsage, "--dry-run and --detach: one or the other")
+	}
 	site, err := a.own(cmd, args)
 	if err != nil {
 		return err
@@ -109,10 +115,6 @@ func (a *app) goLive(cmd *cobra.Command, args []string, command string, f runFla
 	req := deploy.NewRequest(command, first(args))
 	req.Force, req.Wait, req.ConfirmWithin = f.force, f.wait, f.confirmWithin
 	switch {
-	case f.wait < 0 || f.confirmWithin < 0:
-		return release.Errorf(release.ExitUsage, "--wait and --confirm-within take a time above zero")
-	case f.dryRun && f.detach:
-		return release.Errorf(release.ExitUsage, "--dry-run and --detach: one or the other")
 	case f.dryRun:
 		return a.plan(cmd, site, req)
 	case f.detach:

@@ -56,7 +56,7 @@ func (c *Client) Launch(ctx context.Context, req Request) (int, error) {
 			return rec.Run.Run, nil
 		}
 		if ended {
-			return c.neverBegan(req)
+			return c.neverBegan(ctx, req)
 		}
 		if !waiting && req.Wait > 0 && found && rec.Phase != journal.Finished {
 			waiting = true
@@ -89,7 +89,7 @@ func (c *Client) start(req Request) error {
 
 // neverBegan is of a worker that ended and whose run is not in the journal now: its run never began, or it ended and others
 // came after it.
-func (c *Client) neverBegan(req Request) (int, error) {
+func (c *Client) neverBegan(ctx context.Context, req Request) (int, error) {
 	runs, err := journal.Tail(c.Root.State(), 100)
 	if err != nil {
 		return 0, err
@@ -98,6 +98,9 @@ func (c *Client) neverBegan(req Request) (int, error) {
 		if run.Key == req.Key {
 			return run.Run, nil
 		}
+	}
+	if ctx.Err() != nil { // the signal met the guardian or the worker before they caught it
+		return 0, release.Errorf(release.ExitCancelled, "%s: cancelled before it began", req.Command)
 	}
 	return 0, c.why()
 }
@@ -282,6 +285,9 @@ func (c *Client) interrupted(number int, show func(release.Event)) (Result, erro
 	if found && rec.Run.Run == number && rec.Cancellable() && cancel(rec) == nil {
 		c.Notice("cancelling")
 		return c.followWith(context.Background(), number, show)
+	}
+	if !found || rec.Run.Run != number || rec.Phase == journal.Finished {
+		return c.followWith(context.Background(), number, show) // it has ended just now
 	}
 	return Result{}, release.Errorf(release.ExitCancelled, "run %d is past the point where it can be cancelled, and goes on", number).
 		Hint("rel attach %d follows it", number)

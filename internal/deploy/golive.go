@@ -240,8 +240,12 @@ func (r *run) health(ctx context.Context) error {
 		return r.stillUp()
 	}
 	return r.step(release.StepHealth, "", func() (string, error) {
+		start := r.Now()
 		report, err := r.healthOf(r.to).Wait(ctx, r.healthRequest())
 		if err != nil {
+			if r.rec.StoppedAt.IsZero() {
+				r.rec.StoppedAt = start.UTC() // it has not answered since; what is restored ends it
+			}
 			return "", err
 		}
 		run.Verified = report.Verified

@@ -79,31 +79,38 @@ func (s *Site) adoptRun(j *journal.Journal, rec journal.Record) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &run{Site: s, doing: rec.Run.Command, left: rec.Run.From, journal: j, rec: rec, began: rec.Run.Started, log: &worker.Log{Now: time.Now}}
+	r := &run{Site: s, doing: rec.Run.Command, left: rec.Run.From, journal: j, rec: rec, began: rec.Run.Started, log: &worker.Log{Now: time.Now}, took: map[string]bool{}}
 	s.Warn = r.warn
 	r.req = Request{Key: rec.Run.Key, Command: rec.Run.Command, Tag: rec.Run.To, By: rec.Run.By, ConfirmWithin: rec.ConfirmWithin}
 	r.openLog()
 	if r.ledger, err = journal.LoadLedger(s.Root.State()); err != nil {
 		return nil, err
 	}
-	for id, to := range map[release.ID]*release.Release{rec.Run.FromID: &r.from, rec.Run.Release: &r.to} {
-		if id == "" || !s.sealed(id) {
-			continue
-		}
-		manifest, err := s.Root.Manifest(id)
-		if err != nil {
-			return nil, err
-		}
-		*to = manifest.Release
-	}
+	r.from, r.to = r.known(rec.Run.FromID, rec.Run.From), r.known(rec.Run.Release, rec.Run.To)
 	if r.services, err = s.Services(r.output, r.started); err != nil {
 		return nil, err
 	}
 	marks, err := s.readMarks()
 	r.warn(err)
 	r.marks = slices.Collect(maps.Values(marks))
+	for _, one := range r.services {
+		r.took[one.Spec().Name] = rec.Phase.Touched() // the dead worker may have come to it
+	}
 	r.rec.PID, r.rec.Start = me.PID, me.Start
 	return r, j.Write(r.rec)
+}
+
+// known is a release of the crashed run: as its manifest has it, else as the record does.
+func (r *run) known(id release.ID, tag string) release.Release {
+	if id == "" || !r.sealed(id) {
+		return release.Release{}
+	}
+	manifest, err := r.Root.Manifest(id)
+	if err != nil {
+		r.warn(err)
+		return release.Release{ID: id, Tag: tag}
+	}
+	return manifest.Release
 }
 
 // sealed says whether there is a release of that id.
@@ -214,11 +221,29 @@ func (r *run) recoverControl(ctx context.Context) error {
 		r.rec.Run.Note = "left as it is: rel stop, interrupted"
 		return release.Errorf(release.ExitError, "stop: interrupted").Hint("rel status shows what runs; rel stop stops the rest")
 	}
-	if err := r.startGone(ctx); err != nil {
+	if err := r.controlAgain(ctx); err != nil {
 		return r.stuck(err)
 	}
 	r.rec.Run.Note = "the services that were up are up"
 	return nil
+}
+
+// controlAgain does again what a start, restart or graceful was cut off in: a service that was up may be on its way down.
+func (r *run) controlAgain(ctx context.Context) error {
+	r.req.Service = r.rec.Service
+	picked, err := r.picked()
+	if err != nil {
+		return err
+	}
+	for _, s := range picked {
+		if r.req.Command != Start && !r.wasUp(s.Spec().Name) {
+			continue
+		}
+		if err := r.controlOne(ctx, s); err != nil {
+			return err
+		}
+	}
+	return r.startGone(ctx)
 }
 
 // stuck is a recovery that could not do its work.

@@ -3,6 +3,7 @@ package deploy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -86,13 +87,28 @@ func (r *run) restore(ctx context.Context, bad release.Release) error {
 			continue
 		}
 		if err := r.apply(ctx, s); err != nil {
-			return errors.Join(stopErr, err)
+			if !r.undisturbed(s) {
+				return errors.Join(stopErr, err)
+			}
+			r.warn(err)
 		}
 	}
 	if stopErr != nil || r.from.ID == "" || !r.allWereUp() {
 		return stopErr
 	}
 	return r.health(ctx)
+}
+
+// undisturbed says whether a service still is the very one that the run found, and has not loaded the new release: what keeps it
+// from reloading then, as a mistake in its own configuration does, has not harmed it.
+func (r *run) undisturbed(s *service.Service) bool {
+	if r.took[s.Spec().Name] {
+		return false
+	}
+	state, err := s.State()
+	return err == nil && state.Up && slices.ContainsFunc(r.rec.Services, func(was journal.ServiceWas) bool {
+		return was.Name == s.Spec().Name && was.PID == state.Master.PID && was.Start == state.Master.Start
+	})
 }
 
 // switched makes whole what a switch that went wrong may have left, and says whether something else is live than before the run.
@@ -167,8 +183,12 @@ func nonEmpty(s, instead string) string {
 // showErrorLogs tells what the services' error logs gained since the switch.
 func (r *run) showErrorLogs() {
 	for _, mark := range r.marks {
-		lines, err := mark.Since(logLines)
+		lines, err := mark.Since(0)
 		r.warn(err)
+		if left := len(lines) - logLines; left > 0 { // the first lines have the cause, the last ones what became of it
+			half := logLines / 2
+			lines = slices.Concat(lines[:half], []string{fmt.Sprintf("… %d lines …", left)}, lines[len(lines)-half:])
+		}
 		if len(lines) > 0 {
 			r.note("what %s gained:\n%s", mark.Path, strings.Join(lines, "\n"))
 		}

@@ -41,10 +41,11 @@ type run struct {
 	manifest release.Manifest
 
 	services []*service.Service
-	unlock   []func()       // the services' own locks
-	marks    []gate.LogMark // of their error logs, made before anything was touched
-	down     time.Duration  // how long services were known to be down
-	turned   bool           // it has switched the live path and is to stay so
+	took     map[string]bool // of the services: it has taken the new release over, or may have
+	unlock   []func()        // the services' own locks
+	marks    []gate.LogMark  // of their error logs, made before anything was touched
+	down     time.Duration   // how long services were known to be down
+	turned   bool            // it has switched the live path and is to stay so
 	outcome  release.Outcome
 }
 
@@ -119,7 +120,7 @@ func (r *run) begin() error {
 			Run: r.journal.NextRun(), Key: r.req.Key, Command: r.req.Command, To: r.req.Tag, By: r.req.By, Started: r.began.UTC(),
 			From: r.from.Tag, FromID: r.from.ID, Verified: release.VerifiedNone,
 		},
-		Boot: proc.BootID(), PID: me.PID, Start: me.Start, ConfirmWithin: r.req.ConfirmWithin,
+		Boot: proc.BootID(), PID: me.PID, Start: me.Start, ConfirmWithin: r.req.ConfirmWithin, Service: r.req.Service,
 	}
 	if err := r.mark(journal.Begun); err != nil {
 		return err

@@ -97,6 +97,9 @@ func (r *run) stopServices(ctx context.Context) error {
 		}
 		if r.rec.StoppedAt.IsZero() {
 			r.rec.StoppedAt = r.Now().UTC()
+			if err := r.record(); err != nil { // so that recovery knows that what runs may be on its way down
+				return err
+			}
 		}
 		if err := r.serviceStep(release.StepStop, s, "stopped", func() error { return s.Stop(ctx) }); err != nil {
 			return err
@@ -148,6 +151,9 @@ func (r *run) apply(ctx context.Context, s *service.Service) error {
 		}
 		return s.Apply(ctx, kind)
 	})
+	if r.rec.Phase != journal.Reverting && err == nil {
+		r.took[s.Spec().Name] = true
+	}
 	if r.rec.StoppedAt.IsZero() && (err != nil || kind == service.Restart) {
 		r.rec.StoppedAt = start.UTC() // it is down since about then; startServices ends it
 	}
@@ -235,6 +241,13 @@ func (r *run) control(ctx context.Context) error {
 	}
 	if r.rec.Services, err = r.servicesNow(); err != nil {
 		return err
+	}
+	if r.req.Command == Restart || r.req.Command == Graceful {
+		for _, s := range picked {
+			if err := s.Test(ctx, r.environ(), r.Root.LivePath()); err != nil {
+				return release.Errorf(release.ExitRefused, "%w", err)
+			}
+		}
 	}
 	r.markLogs()
 	if err := r.mark(journal.Stopping); err != nil {

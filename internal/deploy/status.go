@@ -81,7 +81,7 @@ func (s *Site) Status(ctx context.Context, health bool) (Status, error) {
 		}
 		drift, err := s.drift(v.Live.ID, false)
 		if err != nil {
-			return status, err
+			s.Warn(err)
 		}
 		status.Drift = append(status.Drift, drift...)
 	}
@@ -150,6 +150,11 @@ func (s *Site) serviceStatus(one *service.Service) ServiceStatus {
 		return status
 	}
 	status.Up, status.PID, status.Why = state.Up, state.Master.PID, state.Why
+	for _, port := range state.Ports {
+		if !state.Up && port.Held {
+			status.Why += "; " + port.String()
+		}
+	}
 	if state.Up {
 		since := state.Master.StartedAt(s.Now()).UTC().Truncate(time.Second)
 		status.Since, status.Processes = &since, 1+len(state.Workers)

@@ -41,6 +41,13 @@ func (s *Site) look() (view, error) {
 	}
 	if i := slices.IndexFunc(v.Releases, func(r release.Release) bool { return r.ID == live.ID }); i >= 0 {
 		v.Live = v.Releases[i]
+	} else if live.ID != "" { // its manifest cannot be read: Releases told
+		v.Live = release.Release{ID: live.ID}
+		for _, item := range v.Ledger.Stack {
+			if item.ID == live.ID {
+				v.Live.Tag, v.Live.Commit = item.Tag, item.Commit
+			}
+		}
 	}
 	v.Ledger.Observe(v.Live.ID, v.Live.Tag, v.Live.Commit)
 	return v, nil

@@ -76,7 +76,7 @@ func (s *Site) make(command string) error {
 
 // work is one run from its number to its outcome.
 func (s *Site) work(ctx context.Context, j *journal.Journal, req Request, recovered string) (err error) {
-	r := &run{Site: s, req: req, doing: req.Command, journal: j, log: &worker.Log{Now: time.Now}}
+	r := &run{Site: s, req: req, doing: req.Command, journal: j, log: &worker.Log{Now: time.Now}, took: map[string]bool{}}
 	s.Warn = r.warn
 	if r.hold, err = worker.HoldCommands(s.Root.State()); err != nil {
 		return err

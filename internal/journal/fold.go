@@ -37,7 +37,10 @@ func (l *Ledger) apply(run release.Run) {
 		l.settle(run)
 		top, ok := l.top()
 		again := ok && top.same(to) && (run.Outcome == release.Reverted || run.FromID == run.Release)
-		if !again { // else it was live before, and is the best there is
+		// A release that worked once is not to blame for a way back that fails: the machine may be, and it is tried again.
+		state := l.Tags[run.To]
+		wayBack := run.Command == commandRollback && state.WasLive && state.Commit == run.Commit
+		if !again && !wayBack { // else it was live before, and is the best there is
 			l.mark(run, func(s *TagState) { s.Failed, s.Staged = true, false })
 		}
 	case release.Staged:

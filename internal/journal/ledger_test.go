@@ -134,7 +134,7 @@ func TestFoldRules(t *testing.T) {
 		{"interrupted rollback, reverted", func(s *story) { s.next("rollback", item("v2"), release.Interrupted, id("v3")) }, "v1 v2 v3", "v2", "v2", TagState{WasLive: true}},
 		{"rollback by name", func(s *story) { s.rollback("v1") }, "v1", "", "v2", TagState{WasLive: true, Left: true}},
 		{"rollback to one never live", func(s *story) { s.rollback("v0") }, "v1 v2 v0", "v2", "v3", TagState{WasLive: true, Left: true}},
-		{"reverted rollback: further back next time", func(s *story) { s.next("rollback", item("v2"), release.Reverted, id("v3")) }, "v1 v2 v3", "v1", "v2", TagState{WasLive: true, Failed: true}},
+		{"reverted rollback: the same next time", func(s *story) { s.next("rollback", item("v2"), release.Reverted, id("v3")) }, "v1 v2 v3", "v2", "v2", TagState{WasLive: true}},
 		{"an old one by name, then back", func(s *story) {
 			s.activate("v1")
 			s.rollback("v3")

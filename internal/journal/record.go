@@ -52,6 +52,8 @@ type Record struct {
 	ConfirmBy time.Time    `json:"confirm_by,omitzero"`
 	// ConfirmWithin is how long the run waits for rel confirm once it is healthy; 0 if it does not.
 	ConfirmWithin time.Duration `json:"confirm_within,omitempty"`
+	// Service is the one that a start, stop, restart or graceful was asked of; empty for all.
+	Service string `json:"service,omitempty"`
 }
 
 // ServiceWas is a service as the run found it, which is what a revert restores.

@@ -192,7 +192,8 @@ func (e *Events) fail(ev release.Event) {
 	hints := ev.Hints
 	ev.Hints = nil
 	e.line(ev, e.p.errPaint.red, "", false)
-	if !e.p.o.Verbose {
+	told := len(e.tail) > 0 && strings.Contains(ev.Text, strings.TrimSpace(e.tail[len(e.tail)-1]))
+	if !e.p.o.Verbose && !told {
 		for _, line := range e.tail {
 			e.p.errLine(e.p.errPaint.dim(indent(line)))
 		}
