@@ -24,6 +24,7 @@ work tree the Unreleased section becomes that of the version, in a commit of its
 		example: `  rel cut v1.4
   rel cut --minor --push origin
   rel cut v1.3.1 --at 3f2a91c -m "Fix the till"`,
+		exits: []int{release.ExitFailed, release.ExitNotFound},
 		run: func(cmd *cobra.Command, args []string) error {
 			o.Tag, o.Now, o.Progress = first(args), time.Now(), a.stderr
 			for _, part := range []string{gitrepo.Major, gitrepo.Minor, gitrepo.Patch} {

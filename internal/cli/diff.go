@@ -8,6 +8,7 @@ import (
 
 	"github.com/git-rel/rel/internal/deploy"
 	"github.com/git-rel/rel/internal/gitrepo"
+	"github.com/git-rel/rel/internal/release"
 	"github.com/git-rel/rel/internal/ui"
 )
 
@@ -19,7 +20,7 @@ func (a *app) diff() *cobra.Command {
 		example: `  rel diff                what an activation would bring
   rel diff v1.3 v1.4
   rel diff --stat`,
-		exits: []int{10},
+		exits: []int{release.ExitNotFound},
 		run: func(cmd *cobra.Command, args []string) error {
 			site, err := a.site()
 			if err != nil {
@@ -79,7 +80,7 @@ func (a *app) plan(cmd *cobra.Command, site *deploy.Site, req deploy.Request) er
 		return err
 	}
 	if len(plan.Refusals) > 0 {
-		return ended{3}
+		return ended{release.ExitRefused}
 	}
 	return nil
 }

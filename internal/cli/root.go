@@ -21,6 +21,7 @@ own state. On a root that is there already it makes what is missing, and changes
 		example: `  rel init /srv/shop --service apache
   rel init /srv/shop --repo /srv/git/shop.git --mode directory
   rel init --adopt`,
+		exits: []int{release.ExitLocked},
 		run: func(cmd *cobra.Command, args []string) error {
 			o.Dir = first(args)
 			if o.Dir == "" {

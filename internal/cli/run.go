@@ -215,8 +215,8 @@ func (a *app) control(name string) *cobra.Command {
 	cmd := a.command(spec{
 		use: name + " [NAME] [flags]", short: words[name], group: groupService, args: cobra.MaximumNArgs(1),
 		long: upperFirst(words[name]) + `.
-Without NAME all services, in their order (stop: in reverse). What the service's own control program says is not believed: rel looks at the
-processes and the ports.`,
+Without NAME all services, in their order (stop: in reverse). What the service's own control program says is
+not believed: rel looks at the processes and the ports.`,
 		example: "  rel " + name + "\n  rel " + name + " web",
 		exits:   []int{release.ExitFailed, release.ExitLocked},
 		run: func(cmd *cobra.Command, args []string) error {

@@ -140,23 +140,23 @@ func (r *run) before(ctx context.Context) error {
 			return "", err
 		}
 		if _, err := r.command(name, shell, dir, r.Config.Steps.Timeout.Duration).Run(ctx); err != nil {
-			return "", release.Errorf(release.ExitRefused, "%w (it had begun: see what it did)", err)
+			return "", release.Errorf(release.ExitRefused, "%w%s", err, r.beforeRan())
 		}
 		return "", nil
 	})
 }
 
+// beforeRan says, of a run that ended with nothing live touched, that a step of the configuration has been at work all the same.
+func (r *run) beforeRan() string {
+	if !r.rec.BeforeRan {
+		return ""
+	}
+	return "; but the step before had begun: see what it did"
+}
+
 // prepare writes down what is there, so that a revert can restore exactly that, after a crash too.
 func (r *run) prepare() error {
 	var err error
-	if r.rec.ToDir, err = disk.Identify(r.Root.ReleaseDir(r.to.ID)); err != nil {
-		return err
-	}
-	if r.from.ID != "" {
-		if r.rec.FromDir, err = disk.Identify(r.Root.ReleaseDir(r.from.ID)); err != nil {
-			return err
-		}
-	}
 	if r.rec.Services, err = r.servicesNow(); err != nil {
 		return err
 	}
@@ -273,7 +273,7 @@ func (r *run) awaitConfirm(ctx context.Context) error {
 			if r.confirmed() {
 				return "confirmed", nil
 			}
-			if !r.Now().Before(r.rec.ConfirmBy) {
+			if !r.Now().Before(r.rec.ConfirmBy) && !r.confirmed() {
 				return "", fmt.Errorf("no rel confirm came within %s", r.req.ConfirmWithin)
 			}
 			if err := r.stillUp(); err != nil {

@@ -191,6 +191,9 @@ func (s *Site) initState(ctx context.Context, o InitOptions, made *Inited) error
 	if err != nil {
 		return err
 	}
+	if err := errors.Join(worker.PrepareLog(s.Root.State(), j.NextRun()-1), j.Close(), s.nothingPending()); err != nil {
+		return err
+	}
 	if !s.Found.WorkTree {
 		if err := s.Root.MakeShared(); err != nil {
 			return err
@@ -198,9 +201,6 @@ func (s *Site) initState(ctx context.Context, o InitOptions, made *Inited) error
 	}
 	if fresh {
 		made.Made = append(made.Made, s.Root.State())
-	}
-	if err := errors.Join(worker.PrepareLog(s.Root.State(), j.NextRun()-1), j.Close()); err != nil {
-		return err
 	}
 	if s.Config.Live.Mode == store.ModeDirectory {
 		if err := disk.ProbeExchange(s.Root.State()); err != nil {

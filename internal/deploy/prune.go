@@ -23,9 +23,6 @@ type Pruned struct {
 
 // Prune removes old releases by the configured retention, under the lock.
 func (s *Site) Prune(ctx context.Context, dryRun bool) (Pruned, error) {
-	if rec, pending, err := s.Pending(); err != nil || pending {
-		return Pruned{}, errors.Join(err, pendingError(rec))
-	}
 	lock, err := worker.Acquire(ctx, s.Root.State(), 0)
 	if errors.Is(err, worker.ErrLocked) {
 		return Pruned{}, s.lockedError()
@@ -34,7 +31,19 @@ func (s *Site) Prune(ctx context.Context, dryRun bool) (Pruned, error) {
 		return Pruned{}, err
 	}
 	defer lock.Release()
+	if err := s.nothingPending(); err != nil {
+		return Pruned{}, err
+	}
 	return s.pruneLocked(dryRun)
+}
+
+// nothingPending is the error where a run crashed and is not recovered. The caller holds the lock.
+func (s *Site) nothingPending() error {
+	rec, found, err := journal.Read(s.Root.State())
+	if err != nil || !found || rec.Phase == journal.Finished {
+		return err
+	}
+	return pendingError(rec)
 }
 
 func pendingError(rec journal.Record) error {

@@ -132,18 +132,23 @@ func (r *run) settle(ctx context.Context) error {
 	if r.hold, err = worker.HoldCommands(r.Root.State()); err != nil {
 		return err
 	}
-	if r.req.deploys() && r.rec.Phase.Touched() {
-		err = r.Root.Settle(r.rec.Run.Release, r.rec.Run.FromID)
+	if !r.rec.Phase.Touched() {
+		return nil
 	}
-	return err
+	if r.req.deploys() {
+		if err := r.Root.Settle(r.rec.Run.Release, r.rec.Run.FromID); err != nil {
+			return err
+		}
+	}
+	return r.lockServices(ctx)
 }
 
 // recover finishes or undoes the crashed run, once the disk is settled.
 func (r *run) recover(ctx context.Context) error {
 	if !r.rec.Phase.Touched() {
 		r.sweep()
-		r.rec.Run.Note = "nothing had been touched"
-		return release.Errorf(release.ExitError, "%s: interrupted before anything was touched", r.req.Command)
+		r.rec.Run.Note = "nothing had been touched" + r.beforeRan()
+		return release.Errorf(release.ExitError, "%s: interrupted before anything was touched%s", r.req.Command, r.beforeRan())
 	}
 	if !r.req.deploys() {
 		return r.recoverControl(ctx)
@@ -177,9 +182,6 @@ var errNotRemoved = fmt.Errorf("it was left live, since there is nothing to go b
 // finishForward brings the services to serve the release that is live already, and sees that it answers.
 func (r *run) finishForward(ctx context.Context) error {
 	if r.rec.Phase.Before(journal.Started) {
-		if err := r.lockServices(ctx); err != nil {
-			return err
-		}
 		if r.rec.Phase.Before(journal.Starting) { // cut off, or not reached
 			if err := r.after(ctx, "after_switch", r.Config.Steps.AfterSwitch); err != nil {
 				return err

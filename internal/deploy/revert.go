@@ -42,7 +42,7 @@ func (r *run) reverted(bad release.Release, cause, err error) error {
 			Hint("rel log %d shows the whole run; mend it, cut a new tag and rel activate it", r.rec.Run.Run)
 	case !r.allWereUp():
 		return release.Errorf(release.ExitFailed, "%s: %w; %s is live again, and its services are down as they were before",
-			bad.Tag, cause, r.from.Tag).Hint("rel start starts them")
+			bad.Tag, cause, r.from.Tag).Hint("the services are down, as they were before: rel start starts them")
 	}
 	r.outcome = release.Reverted
 	return release.Errorf(release.ExitReverted, "%s: %w", bad.Tag, cause).

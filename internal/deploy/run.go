@@ -45,6 +45,7 @@ type run struct {
 	unlock   []func()        // the services' own locks
 	marks    []gate.LogMark  // of their error logs, made before anything was touched
 	down     time.Duration   // how long services were known to be down
+	exported bool            // it has made a release of its own
 	turned   bool            // it has switched the live path and is to stay so
 	outcome  release.Outcome
 }

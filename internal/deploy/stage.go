@@ -116,7 +116,7 @@ func (r *run) make(ctx context.Context) (err error) {
 		return err
 	}
 	r.manifest, err = r.Root.Manifest(id)
-	r.to = r.manifest.Release
+	r.to, r.exported = r.manifest.Release, true
 	return err
 }
 

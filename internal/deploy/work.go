@@ -91,7 +91,7 @@ func (s *Site) work(ctx context.Context, j *journal.Journal, req Request, recove
 	runErr := r.carryOut(ctx)
 	r.conclude(ctx, runErr)
 	if r.outcome == release.Cancelled { // what it was doing says only that it was ended
-		runErr = release.Errorf(release.ExitCancelled, "cancelled before anything was touched")
+		runErr = release.Errorf(release.ExitCancelled, "cancelled before anything was touched%s", r.beforeRan())
 	}
 	if err := r.finish(runErr); err != nil {
 		r.warn(err)
@@ -119,9 +119,11 @@ func (r *run) carryOut(ctx context.Context) (err error) {
 
 // afterwards is what comes when the outcome is written already: nothing of it can change how the run ended.
 func (r *run) afterwards(ctx context.Context) {
+	// What goes wrong in these is told as their failure, and the outcome stays.
 	if r.turned {
-		// What goes wrong in these is told as their failure, and the release stays live.
 		_ = r.after(ctx, "after_live", r.Config.Steps.AfterLive)
+	}
+	if r.turned || r.exported {
 		_ = r.step(release.StepPrune, "", func() (string, error) { return r.prune(ctx) })
 	}
 	_, err := disk.MakeReserve(r.Root.State())
@@ -141,7 +143,7 @@ func (s *Site) acquire(ctx context.Context, req Request) (lock *worker.Lock, err
 			err = release.Errorf(release.ExitCancelled, "%s: cancelled while it waited for another run", req.Command)
 		}
 	}()
-	wait := req.Wait + s.cancelHolder(req.Command)
+	wait := req.Wait + s.cancelHolder(req)
 	if wait > 0 {
 		if lock, err = worker.Acquire(ctx, s.Root.State(), wait); !errors.Is(err, worker.ErrLocked) {
 			return lock, err
@@ -152,18 +154,28 @@ func (s *Site) acquire(ctx context.Context, req Request) (lock *worker.Lock, err
 
 // cancelHolder asks the run that holds the lock to make way for the command, and says how long to wait for that. A run that has
 // its outcome lets go soon, whoever comes; one that has touched nothing is cancelled for a rollback.
-func (s *Site) cancelHolder(command string) time.Duration {
+func (s *Site) cancelHolder(req Request) time.Duration {
 	rec, found, err := journal.Read(s.Root.State())
 	finished := found && rec.Phase == journal.Finished
 	switch {
 	case err != nil || !found:
 		return 0
-	case command == Rollback && (finished || rec.Cancellable()) && cancel(rec) == nil:
+	case req.Command == Rollback && (finished || rec.Cancellable()) && s.canGoBack(req) && cancel(rec) == nil:
 		return cancelWait
 	case finished:
 		return letGoWait
 	}
 	return 0
+}
+
+// canGoBack says whether a rollback has somewhere to go: one that has not must not cancel anybody's work.
+func (s *Site) canGoBack(req Request) bool {
+	v, err := s.look()
+	if err != nil {
+		return false
+	}
+	_, err = s.chooseEarlier(req, v)
+	return err == nil
 }
 
 // cancel sends the worker of a run the signal that cancels it before stop and does nothing after.

@@ -56,8 +56,7 @@ func sampleRun(n int) release.Run {
 func sampleRecord(n int, phase Phase) Record {
 	return Record{
 		Run: sampleRun(n), Phase: phase, Step: release.StepStop, Boot: "8f2c6b1e-6b0e-4ea3-8d4f-0f0e3f0b9a51", PID: 4711, Start: 123456,
-		FromDir: disk.Ident{Inode: 11, Birth: 12}, ToDir: disk.Ident{Inode: 21, Birth: 22},
-		Services:  []ServiceWas{{Name: "web", Up: true, PID: 99, Start: 98, Healthy: true}, {Name: "jobs"}},
+		Services:  []ServiceWas{{Name: "web", Up: true, PID: 99, Start: 98}, {Name: "jobs"}},
 		Groups:    []Group{{PID: 5000, Start: 777}},
 		BeforeRan: true, StoppedAt: time.Date(2026, 11, 23, 2, 9, 0, 0, time.UTC),
 	}

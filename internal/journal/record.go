@@ -9,7 +9,6 @@ package journal
 import (
 	"time"
 
-	"github.com/git-rel/rel/internal/disk"
 	"github.com/git-rel/rel/internal/release"
 )
 
@@ -29,7 +28,7 @@ const (
 	Starting   Phase = "starting"   // services are being started, restarted or gracefully restarted
 	Started    Phase = "started"    // new processes run
 	Healthy    Phase = "healthy"    // health passed: from here on recovery confirms
-	Confirming Phase = "confirming" // waits for rel confirm until Record.ConfirmBy; recovery reverts
+	Confirming Phase = "confirming" // waits for rel confirm until Record.ConfirmBy; recovery goes on waiting
 	Reverting  Phase = "reverting"  // what was there before is being restored
 	Finished   Phase = "finished"   // Record.Run is the whole outcome
 )
@@ -40,11 +39,9 @@ type Record struct {
 	Run       release.Run  `json:"run"`
 	Phase     Phase        `json:"phase"`
 	Step      release.Step `json:"step,omitempty"`
-	Boot      string       `json:"boot,omitempty"`  // the boot id: after a reboot no pid in here means anything
-	PID       int          `json:"pid,omitempty"`   // the worker
-	Start     uint64       `json:"start,omitempty"` // the worker's start, boot ticks
-	FromDir   disk.Ident   `json:"from_dir,omitzero"`
-	ToDir     disk.Ident   `json:"to_dir,omitzero"`
+	Boot      string       `json:"boot,omitempty"`     // the boot id: after a reboot no pid in here means anything
+	PID       int          `json:"pid,omitempty"`      // the worker
+	Start     uint64       `json:"start,omitempty"`    // the worker's start, boot ticks
 	Services  []ServiceWas `json:"services,omitempty"` // as they were before the run, in the order of starting
 	Groups    []Group      `json:"groups,omitempty"`   // of commands in flight: recovery ends them first
 	BeforeRan bool         `json:"before_ran,omitempty"`
@@ -58,11 +55,10 @@ type Record struct {
 
 // ServiceWas is a service as the run found it, which is what a revert restores.
 type ServiceWas struct {
-	Name    string `json:"name"`
-	Up      bool   `json:"up,omitempty"`
-	PID     int    `json:"pid,omitempty"`   // of its master
-	Start   uint64 `json:"start,omitempty"` // its master's start, boot ticks
-	Healthy bool   `json:"healthy,omitempty"`
+	Name  string `json:"name"`
+	Up    bool   `json:"up,omitempty"`
+	PID   int    `json:"pid,omitempty"`   // of its master
+	Start uint64 `json:"start,omitempty"` // its master's start, boot ticks
 }
 
 // Group is a process group that a run started, told apart from later users of its number by its leader's start.

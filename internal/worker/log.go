@@ -35,8 +35,12 @@ func LogPath(state string, n int) string {
 type Log struct {
 	mu   sync.Mutex
 	file *os.File // nil where it could not be made
+	room int      // left for output of commands, in bytes
 	Now  func() time.Time
 }
+
+// maxOutput bounds what commands print into a log, in bytes: a build that prints for ever must not fill the disk.
+const maxOutput = 8 << 20
 
 // OpenLog opens run n's log for appending. The error is a warning: the Log works, and drops what it is told.
 func OpenLog(state string, n int) (*Log, error) {
@@ -44,7 +48,7 @@ func OpenLog(state string, n int) (*Log, error) {
 	if err != nil {
 		return &Log{Now: time.Now}, err
 	}
-	return &Log{file: file, Now: time.Now}, endLine(file)
+	return &Log{file: file, room: maxOutput, Now: time.Now}, endLine(file)
 }
 
 // endLine ends a line that a killed worker left half-written, so that the next one does not join it.
@@ -66,6 +70,14 @@ func (l *Log) Emit(e release.Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	e.Time = l.Now().UTC()
+	if e.Kind == release.EventOutput {
+		switch l.room -= len(e.Text); {
+		case l.room < -len(e.Text):
+			return
+		case l.room < 0:
+			e.Kind, e.Text = release.EventNote, "it prints too much: the rest is left out"
+		}
+	}
 	line, err := json.Marshal(e)
 	if err != nil || l.file == nil {
 		return
