@@ -76,6 +76,7 @@ func TestErrors(t *testing.T) {
 		{"service socket", "[[service]]\npreset = 'apache'\nlisten = ['unix:a']", `rel.toml:3: service.listen: "unix:a": the socket's path is not absolute`, ""},
 		{"service timeout", "[[service]]\npreset = 'apache'\ntimeout = '0s'", "rel.toml:3: service.timeout: 0s is no time to wait", ""},
 
+		{"health socket", "[health]\nurl = 'http+unix:app.sock'", `rel.toml:2: health.url: "http+unix:app.sock" is not of the form http+unix:/SOCKET:/PATH`, ""},
 		{"health url", "[health]\nurl = 'localhost:80'", `rel.toml:2: health.url: "localhost:80" is no http or https address`, ""},
 		{"health status", "[health]\nstatus = 20", "rel.toml:2: health.status: 20 is no HTTP status", ""},
 		{"health passes", "[health]\npasses = 0", "rel.toml:2: health.passes: 0 is less than 1", ""},

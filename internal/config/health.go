@@ -38,6 +38,12 @@ func (c *Config) checkHealth(k *checker) {
 		}
 		return
 	}
+	if rest, unix := strings.CutPrefix(h.URL, "http+unix:"); unix {
+		if socket, at, found := strings.Cut(rest, ":"); !found || !path.IsAbs(socket) || !path.IsAbs(at) {
+			k.bad("health.url", "%q is not of the form http+unix:/SOCKET:/PATH", h.URL)
+		}
+		return
+	}
 	u, err := url.Parse(h.URL)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		k.bad("health.url", "%q is no http or https address", h.URL)
