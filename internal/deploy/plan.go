@@ -41,7 +41,10 @@ const planCommits = 50
 
 // Plan finds out what the request would do.
 func (s *Site) Plan(ctx context.Context, req Request) (Plan, error) {
-	plan := Plan{Command: req.Command, Comes: []gitrepo.Commit{}, Goes: []gitrepo.Commit{}, Changes: []gitrepo.Change{}, Steps: []PlanStep{}, Refusals: []string{}, Hints: []string{}}
+	plan := Plan{
+		Command: req.Command, Comes: []gitrepo.Commit{}, Goes: []gitrepo.Commit{}, Changes: []gitrepo.Change{},
+		Steps: []PlanStep{}, Refusals: []string{}, Hints: []string{},
+	}
 	v := view{}
 	if s.Made() {
 		var err error

@@ -79,7 +79,10 @@ func (s *Site) adoptRun(j *journal.Journal, rec journal.Record) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &run{Site: s, doing: rec.Run.Command, left: rec.Run.From, journal: j, rec: rec, began: rec.Run.Started, log: &worker.Log{Now: time.Now}, took: map[string]bool{}}
+	r := &run{
+		Site: s, doing: rec.Run.Command, left: rec.Run.From, journal: j, rec: rec, began: rec.Run.Started,
+		log: &worker.Log{Now: time.Now}, took: map[string]bool{},
+	}
 	s.Warn = r.warn
 	r.req = Request{Key: rec.Run.Key, Command: rec.Run.Command, Tag: rec.Run.To, By: rec.Run.By, ConfirmWithin: rec.ConfirmWithin}
 	r.openLog()
@@ -217,37 +220,6 @@ func (r *run) startGone(ctx context.Context) error {
 	return nil
 }
 
-// recoverControl ends a start, stop, restart or graceful that crashed: what was up and should be is up again.
-func (r *run) recoverControl(ctx context.Context) error {
-	if r.req.Command == Stop {
-		r.rec.Run.Note = "left as it is: rel stop, interrupted"
-		return release.Errorf(release.ExitError, "stop: interrupted").Hint("rel status shows what runs; rel stop stops the rest")
-	}
-	if err := r.controlAgain(ctx); err != nil {
-		return r.stuck(err)
-	}
-	r.rec.Run.Note = "the services that were up are up"
-	return nil
-}
-
-// controlAgain does again what a start, restart or graceful was cut off in: a service that was up may be on its way down.
-func (r *run) controlAgain(ctx context.Context) error {
-	r.req.Service = r.rec.Service
-	picked, err := r.picked()
-	if err != nil {
-		return err
-	}
-	for _, s := range picked {
-		if r.req.Command != Start && !r.wasUp(s.Spec().Name) {
-			continue
-		}
-		if err := r.controlOne(ctx, s); err != nil {
-			return err
-		}
-	}
-	return r.startGone(ctx)
-}
-
 // stuck is a recovery that could not do its work.
 func (r *run) stuck(err error) error {
 	r.outcome = release.Failed
@@ -272,7 +244,8 @@ func (r *run) endLeftovers(ctx context.Context) error {
 	return worker.EndCommands(limited, r.Root.State())
 }
 
-// sweep removes what crashes left on disk, and makes the links ready that a full disk did not allow. What cannot be removed must not block the way back.
+// sweep removes what crashes left on disk, and makes the links ready that a full disk did not allow. What cannot be removed must
+// not block the way back.
 func (r *run) sweep() {
 	_, err := r.Root.Sweep()
 	r.warn(err)

@@ -90,7 +90,6 @@ func (r *run) restore(ctx context.Context, bad release.Release) error {
 			if !r.undisturbed(s) {
 				return errors.Join(stopErr, err)
 			}
-			r.warn(err)
 		}
 	}
 	if stopErr != nil || r.from.ID == "" || !r.allWereUp() {

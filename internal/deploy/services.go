@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/git-rel/rel/internal/config"
@@ -154,7 +153,7 @@ func (r *run) apply(ctx context.Context, s *service.Service) error {
 	if r.rec.Phase != journal.Reverting && err == nil {
 		r.took[s.Spec().Name] = true
 	}
-	if r.rec.StoppedAt.IsZero() && (err != nil || kind == service.Restart) {
+	if r.rec.StoppedAt.IsZero() && (err != nil && !r.undisturbed(s) || kind == service.Restart) {
 		r.rec.StoppedAt = start.UTC() // it is down since about then; startServices ends it
 	}
 	return err
@@ -222,85 +221,4 @@ func (r *run) healthOnce(ctx context.Context) (release.Verified, error) {
 	request.Tag, request.Commit = r.from.Tag, r.from.Commit
 	report, err := r.healthOf(r.from).Once(ctx, request)
 	return report.Verified, err
-}
-
-// control is start, stop, restart and graceful: the services alone, nothing is switched.
-func (r *run) control(ctx context.Context) error {
-	v, err := r.look()
-	if err != nil {
-		return err
-	}
-	r.ledger, r.from, r.to = v.Ledger, v.Live, v.Live
-	r.rec.Run.From, r.rec.Run.FromID = v.Live.Tag, v.Live.ID
-	picked, err := r.picked()
-	if err != nil {
-		return err
-	}
-	if err := r.lockServices(ctx); err != nil {
-		return err
-	}
-	if r.rec.Services, err = r.servicesNow(); err != nil {
-		return err
-	}
-	if r.req.Command == Restart || r.req.Command == Graceful {
-		for _, s := range picked {
-			if err := s.Test(ctx, r.environ(), r.Root.LivePath()); err != nil {
-				return release.Errorf(release.ExitRefused, "%w", err)
-			}
-		}
-	}
-	r.markLogs()
-	if err := r.mark(journal.Stopping); err != nil {
-		return err
-	}
-	ctx = context.WithoutCancel(ctx)
-	if r.req.Command == Stop {
-		slices.Reverse(picked)
-	}
-	for i, s := range picked {
-		if err := r.controlOne(ctx, s); err != nil {
-			if i == 0 && release.ExitCode(err) == release.ExitUsage {
-				return err // it has no such command: nothing was touched
-			}
-			r.outcome = release.Failed
-			r.showErrorLogs()
-			return release.Errorf(release.ExitFailed, "%w", err).Hint("rel status shows what runs")
-		}
-	}
-	r.outcome = release.Done
-	return nil
-}
-
-func (r *run) controlOne(ctx context.Context, s *service.Service) error {
-	switch r.req.Command {
-	case Start:
-		return r.serviceStep(release.StepStart, s, "up", func() error { return s.Start(ctx) })
-	case Stop:
-		return r.serviceStep(release.StepStop, s, "stopped", func() error { return s.Stop(ctx) })
-	}
-	start := r.Now()
-	err := r.serviceStep(release.StepStart, s, "up", func() error { return s.Apply(ctx, r.req.Command) })
-	if r.req.Command == Restart {
-		r.down += r.Now().Sub(start)
-	}
-	return err
-}
-
-// picked are the services that the request names.
-func (r *run) picked() ([]*service.Service, error) {
-	if len(r.services) == 0 {
-		return nil, release.Errorf(release.ExitError, "%s: no service is configured", r.Root.Dir).
-			Hint("add [[service]] to %s/rel.toml", r.Root.Dir)
-	}
-	if r.req.Service == "" {
-		return slices.Clone(r.services), nil
-	}
-	var names []string
-	for _, s := range r.services {
-		if s.Spec().Name == r.req.Service {
-			return []*service.Service{s}, nil
-		}
-		names = append(names, s.Spec().Name)
-	}
-	return nil, release.Errorf(release.ExitUsage, "%s: no such service", r.req.Service).Hint("services: %s", strings.Join(names, ", "))
 }

@@ -1,6 +1,6 @@
-// Package export writes the tree of a commit, or one directory of it, into a directory, as `git archive <tag> [path] | tar x` does under an empty git
-// configuration: the same files, content and executable bits, by the .gitattributes in the tree (of every level, those above
-// Source.Path too). It owns the walk, the attributes, the conversion of content and the writing.
+// Package export writes the tree of a commit, or one directory of it, into a directory, as `git archive <tag> [path] | tar x`
+// does under an empty git configuration: the same files, content and executable bits, by the .gitattributes in the tree (of every
+// level, those above Source.Path too). It owns the walk, the attributes, the conversion of content and the writing.
 //
 // Other than in git, what is not in the tag has no say: $GIT_DIR/info/attributes, core.attributesFile, core.autocrlf and filter
 // drivers are ignored on purpose, so that a tag gives the same release wherever it is exported. Refused is what git archive would

@@ -1,0 +1,105 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"syscall"
+	"time"
+
+	"github.com/git-rel/rel/internal/journal"
+	"github.com/git-rel/rel/internal/proc"
+	"github.com/git-rel/rel/internal/release"
+	"github.com/git-rel/rel/internal/worker"
+)
+
+// cancelWait is how long a rollback waits for the run that it cancelled to let go of the lock, beyond the wait it was given.
+const cancelWait = 30 * time.Second
+
+// letGoWait is how long any command waits for a run that has its outcome already: what is left of it is mostly pruning.
+const letGoWait = 3 * time.Second
+
+// acquire takes the root's lock. A rollback does not wait for a run that has touched nothing yet: it cancels it, so that a
+// long build never blocks the way back.
+func (s *Site) acquire(ctx context.Context, req Request) (lock *worker.Lock, err error) {
+	lock, err = worker.Acquire(ctx, s.Root.State(), 0)
+	if !errors.Is(err, worker.ErrLocked) {
+		return lock, err
+	}
+	defer func() {
+		if ctx.Err() != nil && err != nil {
+			err = release.Errorf(release.ExitCancelled, "%s: cancelled while it waited for another run", req.Command)
+		}
+	}()
+	wait := req.Wait + s.cancelHolder(req)
+	if wait > 0 {
+		if lock, err = worker.Acquire(ctx, s.Root.State(), wait); !errors.Is(err, worker.ErrLocked) {
+			return lock, err
+		}
+	}
+	return nil, s.lockedError()
+}
+
+// cancelHolder asks the run that holds the lock to make way for the command, and says how long to wait for that. A run that has
+// its outcome lets go soon, whoever comes; one that has touched nothing is cancelled for a rollback.
+func (s *Site) cancelHolder(req Request) time.Duration {
+	rec, found, err := journal.Read(s.Root.State())
+	finished := found && rec.Phase == journal.Finished
+	switch {
+	case err != nil || !found:
+		return 0
+	case req.Command == Rollback && (finished || rec.Cancellable()) && s.canGoBack(req) && cancel(rec) == nil:
+		return cancelWait
+	case finished:
+		return letGoWait
+	}
+	return 0
+}
+
+// canGoBack says whether a rollback has somewhere to go: one that has not must not cancel anybody's work.
+func (s *Site) canGoBack(req Request) bool {
+	v, err := s.look()
+	if err != nil {
+		return false
+	}
+	_, err = s.chooseEarlier(req, v)
+	return err == nil
+}
+
+// cancel sends the worker of a run the signal that cancels it before stop and does nothing after.
+func cancel(rec journal.Record) error {
+	p, err := proc.Lookup(rec.PID)
+	if err != nil || p.Start != rec.Start {
+		return fmt.Errorf("run %d: its worker is gone", rec.Run.Run)
+	}
+	return syscall.Kill(rec.PID, syscall.SIGTERM)
+}
+
+// Holder tells who holds the lock, since when, doing what; empty where nobody does.
+func (s *Site) Holder() string {
+	rec, found, err := journal.Read(s.Root.State())
+	if err != nil || !found || rec.Phase == journal.Finished {
+		return ""
+	}
+	var step release.Step
+	_ = worker.ReadLog(s.Root.State(), rec.Run.Run, func(e release.Event) { // without its log a run has no step to tell
+		if e.Step != "" {
+			step = e.Step
+		}
+	})
+	what := rec.Run.Command
+	if rec.Run.To != "" {
+		what += " " + rec.Run.To
+	}
+	return fmt.Sprintf("run %d (%s, by %s) since %s, in step %s, pid %d", rec.Run.Run, what, rec.Run.By,
+		rec.Run.Started.Local().Format(time.DateTime), nonEmpty(string(step), "begin"), rec.PID)
+}
+
+func (s *Site) lockedError() error {
+	holder := s.Holder()
+	if holder == "" {
+		return release.Errorf(release.ExitLocked, "%s: %w", s.Root.Dir, worker.ErrLocked).Hint("--wait 1m waits for it")
+	}
+	return release.Errorf(release.ExitLocked, "%s: %w: %s", s.Root.Dir, worker.ErrLocked, holder).
+		Hint("rel attach follows it; --wait 1m waits for it")
+}
