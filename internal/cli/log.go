@@ -78,12 +78,12 @@ func (a *app) lastRun(site *deploy.Site, number int) (int, error) {
 func (a *app) showLog(ctx context.Context, site *deploy.Site, number int, follow bool) error {
 	all := []release.Event{}
 	events := a.out.Events(true)
-	tell := func(e release.Event) {
+	tell := site.Headed(number, func(e release.Event) {
 		all = append(all, e)
 		if !a.json {
 			events.Show(e)
 		}
-	}
+	})
 	var err error
 	if follow {
 		held := func() bool { held, err := worker.Held(site.Root.State()); return err == nil && !held }

@@ -174,7 +174,20 @@ func (c *Client) Attach(ctx context.Context, number int) (Result, error) {
 	} else if err := c.known(number); err != nil {
 		return Result{}, err
 	}
+	c.Tell = c.Headed(number, c.Tell)
 	return c.follow(ctx, number)
+}
+
+// Headed tells a run's events with what the history knows of the run at their head: when it began, a bare rollback did not know
+// yet where it goes.
+func (s *Site) Headed(number int, tell func(release.Event)) func(release.Event) {
+	run, found, err := journal.Find(s.Root.State(), number)
+	return func(e release.Event) {
+		if e.Kind == release.EventBegin && found && err == nil {
+			e.Run = &run
+		}
+		tell(e)
+	}
 }
 
 // known says that there is no run of a number, if there is none.

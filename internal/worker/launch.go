@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"github.com/git-rel/rel/internal/proc"
@@ -41,7 +42,7 @@ func Start(l Launch) (*Handle, error) {
 	argv, unit := l.command()
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Dir = l.Dir
-	cmd.Env = l.Env
+	cmd.Env = append(slices.Clone(l.Env), "XDG_RUNTIME_DIR="+runtimeDir(l.User)) // for systemd-run --user; a unit gets l.Env
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	h := &Handle{cmd: cmd, unit: unit, done: make(chan struct{})}
 	cmd.Stderr = &h.said // what it says before its run begins; from then on its log speaks
@@ -56,41 +57,55 @@ func Start(l Launch) (*Handle, error) {
 	return h, nil
 }
 
-// command is the argument vector: the guardian itself, or systemd-run around it, with the command that signals that unit. A transient unit is needed because a session
-// of its own does not leave the caller's cgroup: restarting the web server whose git http-backend called us would kill us.
+// unit is the systemd manager whose transient unit a worker becomes.
+type unit struct {
+	user bool   // the user's own manager, else the system's
+	bus  string // its socket
+}
+
+// manager finds the manager to ask, false where there is none: systemd is not pid 1, its bus is not up (as early at boot, and in
+// small containers), or it is a user's that does not linger, which ends with the last login and would be worse than none.
+func (l Launch) manager() (unit, bool) {
+	if !proc.Systemd() {
+		return unit{}, false
+	}
+	m := unit{bus: "/run/dbus/system_bus_socket"}
+	if !proc.CanBecome() {
+		m = unit{user: true, bus: filepath.Join(runtimeDir(l.User), "bus")}
+		if _, err := os.Stat(filepath.Join("/var/lib/systemd/linger", l.User.Name)); err != nil {
+			return m, false
+		}
+	}
+	_, err := os.Stat(m.bus)
+	return m, err == nil
+}
+
+func runtimeDir(u proc.User) string { return fmt.Sprintf("/run/user/%d", u.UID) }
+
+// command is the argument vector: the guardian itself, or systemd-run around it, with the command that signals that unit. A
+// transient unit is needed because a session of its own does not leave the caller's cgroup: restarting the web server whose git
+// http-backend called us would kill us.
 func (l Launch) command() (argv, signal []string) {
 	argv = append([]string{l.Program}, l.Args...)
-	if !proc.Systemd() {
-		return argv, nil
-	}
+	manager, there := l.manager()
 	run, err := exec.LookPath("systemd-run")
-	if err != nil {
+	if !there || err != nil {
 		return argv, nil
 	}
-	signal = []string{"systemctl", "kill", "--signal=INT", l.Unit + ".service"}
 	// KillMode=process: a daemon that the run started stays when the unit ends. --pipe --wait gives us its exit and its words,
 	// and neither ends the unit when we go.
 	unit := []string{
 		run, "--quiet", "--collect", "--wait", "--pipe", "--unit=" + l.Unit, "--working-directory=" + l.Dir,
 		"--property=KillMode=process", "--property=OOMScoreAdjust=-500",
 	}
-	switch {
-	case proc.CanBecome():
-	case lingers(l.User):
-		signal = append(signal, "--user")
-		unit = append(unit, "--user") // a user's manager that does not linger ends with the last login: worse than none
-	default:
-		return argv, nil
+	signal = []string{"systemctl", "kill", "--signal=INT", l.Unit + ".service"}
+	if manager.user {
+		unit, signal = append(unit, "--user"), append(signal, "--user")
 	}
 	for _, v := range l.Env {
 		unit = append(unit, "--setenv="+v)
 	}
 	return append(append(unit, "--"), argv...), signal
-}
-
-func lingers(u proc.User) bool {
-	_, err := os.Stat(filepath.Join("/var/lib/systemd/linger", u.Name))
-	return err == nil
 }
 
 // Cancel asks the worker to end its run, or its waiting for the lock, if it has touched nothing yet.
