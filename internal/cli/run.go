@@ -218,7 +218,7 @@ func (a *app) control(name string) *cobra.Command {
 Without NAME all services, in their order (stop: in reverse). What the service's own control program says is
 not believed: rel looks at the processes and the ports.`,
 		example: "  rel " + name + "\n  rel " + name + " web",
-		exits:   []int{release.ExitFailed, release.ExitLocked},
+		exits:   []int{release.ExitRefused, release.ExitFailed, release.ExitLocked},
 		run: func(cmd *cobra.Command, args []string) error {
 			site, err := a.own(cmd, args)
 			if err != nil {

@@ -231,10 +231,7 @@ func (g *generation) readStamp() error {
 	now := statOf(g.service.spec.PIDFile)
 	if now != nil && (!os.SameFile(now, g.stamp) || !now.ModTime().Equal(g.stamp.ModTime())) {
 		g.stamped = true
-		// The file's time is the wall clock's: the boot clock has to go back by as long ago as that was. Two ticks more are for
-		// the coarse clock that file times are taken from; a reload takes longer than that.
-		ago := uint64(max(0, time.Since(now.ModTime()))) * proc.TicksPerSecond / uint64(time.Second)
-		g.since = max(g.since, proc.Ticks()-min(proc.Ticks(), ago+2))
+		g.since = max(g.since, ticksAt(now.ModTime()))
 		return nil
 	}
 	for _, w := range workers {
@@ -243,4 +240,20 @@ func (g *generation) readStamp() error {
 		}
 	}
 	return nil
+}
+
+// ticksAt is where the boot clock stood at a time that a file has. Two ticks less are for the coarse clock that file times are taken
+// from; a reload takes longer than that. A pause between reading one clock and the other would make new workers look old: then they
+// are read again.
+func ticksAt(t time.Time) uint64 {
+	var at uint64
+	for range 10 {
+		ticks := proc.Ticks()
+		ago := uint64(max(0, time.Since(t)))*proc.TicksPerSecond/uint64(time.Second) + 2
+		at = ticks - min(ticks, ago)
+		if proc.Ticks()-ticks <= 1 {
+			break
+		}
+	}
+	return at
 }
