@@ -51,6 +51,8 @@ func pendingError(rec journal.Record) error {
 		rec.Run.Run, rec.Run.Command, rec.Run.To).Hint("rel recover finishes or undoes it")
 }
 
+const nothingPruned = "0 removed"
+
 // prune is the last step of a run.
 func (r *run) prune(ctx context.Context) (string, error) {
 	r.warn(r.pin(ctx))
@@ -60,6 +62,9 @@ func (r *run) prune(ctx context.Context) (string, error) {
 	}
 	for _, text := range slices.Concat(pruned.InUse, pruned.Failed) {
 		r.warn(errors.New(text))
+	}
+	if len(pruned.Removed) == 0 {
+		return nothingPruned, nil
 	}
 	return fmt.Sprintf("%d removed", len(pruned.Removed)), nil
 }

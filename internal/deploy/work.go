@@ -113,8 +113,16 @@ func (r *run) afterwards(ctx context.Context) {
 	if r.turned {
 		_ = r.after(ctx, "after_live", r.Config.Steps.AfterLive)
 	}
-	if r.turned || r.exported {
+	switch {
+	case r.turned:
 		_ = r.step(release.StepPrune, "", func() (string, error) { return r.prune(ctx) })
+	case r.exported: // what was staged or refused must not fill the disk either, and is no news unless something went
+		r.rec.Step = release.StepPrune
+		figure, err := r.prune(ctx)
+		r.warn(err)
+		if figure != nothingPruned {
+			r.note("%s", figure)
+		}
 	}
 	_, err := disk.MakeReserve(r.Root.State())
 	r.warn(err)
