@@ -117,7 +117,10 @@ func (g *generation) masterless(st State) (string, error) {
 	if g.what != Graceful && s.comm == "" && st.Unit == "" {
 		patience = s.spec.Timeout
 	}
-	if failedUnit(st) || (time.Since(g.goneAt) >= patience && (g.what == Graceful || !s.coming(g.since))) {
+	if failedUnit(st) {
+		return "", fmt.Errorf("%w: %s ended, and %s", ErrMasterGone, g.master, st.Why)
+	}
+	if time.Since(g.goneAt) >= patience && (g.what == Graceful || !s.coming(g.since)) {
 		return "", fmt.Errorf("%w: %s ended", ErrMasterGone, g.master)
 	}
 	return st.Why, nil
