@@ -74,8 +74,8 @@ func (a *app) cutRepo(cmd *cobra.Command) (*gitrepo.Repo, error) {
 		if err != nil {
 			return nil, err
 		}
-		if repo, err := gitrepo.Open(cwd); err == nil {
-			return repo, nil
+		if around, err := gitrepo.Find(cwd); err == nil {
+			return gitrepo.Open(around)
 		}
 	}
 	site, err := a.own(cmd, nil)

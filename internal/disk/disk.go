@@ -94,11 +94,6 @@ func Exchange(a, b string) error {
 	return exchangeAt(unix.AT_FDCWD, a, unix.AT_FDCWD, b)
 }
 
-// RenameNoReplace renames from to to, or returns an error that is os.ErrExist when to is taken. Nothing is synced.
-func RenameNoReplace(from, to string) error {
-	return renameNoReplaceAt(unix.AT_FDCWD, from, unix.AT_FDCWD, to)
-}
-
 // ProbeExchange tries an exchange with two real directories made inside dir, and removes them. An error that is ErrNoExchange
 // says why the file system can't.
 func ProbeExchange(dir string) (err error) {

@@ -155,7 +155,9 @@ func TestNoExchange(t *testing.T) {
 func TestRenameNoReplace(t *testing.T) {
 	dir := t.TempDir()
 	for name, rename := range map[string]func(from, to string) error{
-		"flag": RenameNoReplace,
+		"flag": func(from, to string) error {
+			return renameNoReplaceAt(unix.AT_FDCWD, from, unix.AT_FDCWD, to)
+		},
 		"plain": func(from, to string) error {
 			return renamePlainNoReplace(unix.AT_FDCWD, from, unix.AT_FDCWD, to)
 		},

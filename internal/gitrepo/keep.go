@@ -3,7 +3,6 @@ package gitrepo
 import (
 	"context"
 	"errors"
-	"path"
 	"slices"
 	"strings"
 
@@ -82,29 +81,6 @@ func (r *Repo) writePin(ctx context.Context, parents []objects.ID) (string, erro
 	}
 	b.WriteString("author rel <rel@localhost> 0 +0000\ncommitter rel <rel@localhost> 0 +0000\n\ncommits of releases that rel keeps\n")
 	return r.line(ctx, call{stdin: b.String()}, "hash-object", "-t", "commit", "-w", "--stdin")
-}
-
-// Tracks tells whether git tracks name, a path relative to the top, or anything below it: in HEAD's tree or in the index.
-func (r *Repo) Tracks(ctx context.Context, name string) (bool, error) {
-	name = path.Clean(name)
-	if name == "." || name == ".." || path.IsAbs(name) || strings.HasPrefix(name, "../") {
-		return false, release.Errorf(release.ExitError, "%s: not a path below the repository's top", name)
-	}
-	head, err := r.store.Ref("HEAD")
-	if err != nil && !errors.Is(err, objects.ErrNoRef) {
-		return false, err
-	}
-	if !head.IsZero() {
-		e, err := r.entryAt(head, name)
-		if err != nil || !e.ID.IsZero() {
-			return err == nil, err
-		}
-	}
-	if r.WorkTree == "" {
-		return false, nil
-	}
-	out, err := r.git(ctx, call{env: []string{"GIT_OPTIONAL_LOCKS=0"}}, "ls-files", "-z", "--cached", "--", name)
-	return out != "", err
 }
 
 // entryAt is the entry of a commit's tree under name; the zero entry where there is none.

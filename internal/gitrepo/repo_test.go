@@ -245,34 +245,6 @@ func TestPinManyInBare(t *testing.T) {
 	}
 }
 
-func TestTracks(t *testing.T) {
-	r := newRepo(t)
-	repo := r.open()
-	track := func(name string, want bool) {
-		t.Helper()
-		if got, err := repo.Tracks(bg, name); err != nil || got != want {
-			t.Errorf("%s: %v, %v", name, got, err)
-		}
-	}
-	track("current", false) // no commit yet
-	r.commit("www/a", "1", "first")
-	r.write("staged/*", "x")
-	r.git("add", ".")
-	r.write("loose", "x")
-	for name, want := range map[string]bool{"www": true, "www/a": true, "staged": true, "staged/*": true, "staged/": true, "loose": false, "current": false, "w*": false, "www/a/b": false} {
-		track(name, want)
-	}
-	for _, bad := range []string{"", ".", "/etc", "../x", "a/../.."} {
-		if _, err := repo.Tracks(bg, bad); err == nil {
-			t.Errorf("%q was taken", bad)
-		}
-	}
-	bare := openAt(t, r.clone("--bare").dir)
-	if got, err := bare.Tracks(bg, "www"); err != nil || !got {
-		t.Errorf("bare: %v, %v", got, err)
-	}
-}
-
 func BenchmarkTags(b *testing.B) {
 	for _, packed := range []bool{true, false} {
 		b.Run("packed="+strconv.FormatBool(packed), func(b *testing.B) { benchmarkTags(b, packed) })

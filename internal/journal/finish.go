@@ -32,24 +32,6 @@ func (j *Journal) Finish(run release.Run) error {
 	return j.flush()
 }
 
-// FlushHistory appends the finished runs that are not in the history yet. It returns nil or a *NotYetInHistory.
-func (j *Journal) FlushHistory() error {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.flush()
-}
-
-// Pending are the finished runs that are not in the history yet, oldest first.
-func (j *Journal) Pending() []release.Run {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	runs := make([]release.Run, 0, len(j.pending))
-	for _, p := range j.pending {
-		runs = append(runs, p.run)
-	}
-	return runs
-}
-
 func (j *Journal) flush() error {
 	for len(j.pending) > 0 {
 		run := j.pending[0].run

@@ -181,7 +181,7 @@ func fullDiskUntilTheReserveIsGone(t *testing.T, dir string) {
 		t.Fatalf("got %v", err)
 	}
 	j = reopen(t, j)
-	if pending := j.Pending(); len(pending) != 2 || len(lines(t, dir)) != n-2 {
+	if pending := j.waiting(); len(pending) != 2 || len(lines(t, dir)) != n-2 {
 		t.Fatalf("%d pending, %d lines of %d runs", len(pending), len(lines(t, dir)), n)
 	}
 	if made, err := disk.MakeReserve(dir); made || err != nil {
@@ -192,7 +192,7 @@ func fullDiskUntilTheReserveIsGone(t *testing.T, dir string) {
 	}
 	must(t, os.Remove(filepath.Join(dir, "filler")))
 	must(t, os.Remove(filepath.Join(dir, "inode0")))
-	must(t, j.FlushHistory())
+	must(t, j.flushHistory())
 	runs, err := Tail(dir, 0)
 	must(t, err)
 	if len(runs) != n || runs[0].Run != n || len(lines(t, dir)) != n {

@@ -218,13 +218,13 @@ func TestPendingRunsKeepTheirSlots(t *testing.T) {
 	if got := numbers(t, j.dir, 0); !slices.Equal(got, want) {
 		t.Fatalf("readers see %v", got)
 	}
-	if got := len(j.Pending()); got != 8 {
+	if got := len(j.waiting()); got != 8 {
 		t.Fatalf("%d pending", got)
 	}
 	must(t, j.f.Close())
 	j = open(t, j.dir)
-	if got := numbers(t, j.dir, 0); !slices.Equal(got, want) || len(lines(t, j.dir)) != 9 || len(j.Pending()) != 0 {
-		t.Errorf("got %v, %d lines, %d pending", got, len(lines(t, j.dir)), len(j.Pending()))
+	if got := numbers(t, j.dir, 0); !slices.Equal(got, want) || len(lines(t, j.dir)) != 9 || len(j.waiting()) != 0 {
+		t.Errorf("got %v, %d lines, %d pending", got, len(lines(t, j.dir)), len(j.waiting()))
 	}
 }
 
@@ -244,7 +244,7 @@ func TestNoNewRunWhenTheJournalIsFullOfPendingOnes(t *testing.T) {
 	if err == nil || release.Hints(err) == nil {
 		t.Fatalf("got %v", err)
 	}
-	if got := len(j.Pending()); got != pendingMax+1 || n-2 != got {
+	if got := len(j.waiting()); got != pendingMax+1 || n-2 != got {
 		t.Errorf("%d pending after %d runs", got, n-2)
 	}
 	if runs, err := Tail(j.dir, 0); err != nil || len(runs) != pendingMax+1 {

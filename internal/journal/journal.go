@@ -36,7 +36,7 @@ type Journal struct {
 
 // Open opens the journal and the history in the .rel directory dir, makes what is missing, and appends finished runs that are
 // not in the history yet. Where these still cannot be appended, Open succeeds all the same, since neither a full disk
-// nor a damaged history may block the way back: the next Finish or FlushHistory tells.
+// nor a damaged history may block the way back: the next Finish tells.
 func Open(dir string) (*Journal, error) {
 	j := &Journal{dir: dir, path: filepath.Join(dir, journalName)}
 	f, err := os.OpenFile(j.path, os.O_RDWR, 0)

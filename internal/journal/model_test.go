@@ -6,8 +6,9 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/git-rel/rel/internal/release"
 	"pgregory.net/rapid"
+
+	"github.com/git-rel/rel/internal/release"
 )
 
 // model is the simplest thing that says where a bare rollback goes: what was activated, in order, and what is not to be

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"errors"
 	"fmt"
 	"path"
 	"path/filepath"
@@ -10,15 +9,6 @@ import (
 	"github.com/git-rel/rel/internal/disk"
 	"github.com/git-rel/rel/internal/release"
 )
-
-// Link makes the link ready that Switch to id will rename, synced.
-func (r *Root) Link(id release.ID) error {
-	h, err := r.open()
-	if err != nil {
-		return err
-	}
-	return errors.Join(r.readyLink(h.links, id), h.close())
-}
 
 func (r *Root) readyLink(links *disk.Dir, id release.ID) error {
 	name, want := string(id), r.linkText(id)

@@ -15,8 +15,9 @@ import (
 	"unicode/utf16"
 	"unicode/utf8"
 
-	"github.com/git-rel/rel/internal/release"
 	"golang.org/x/sys/unix"
+
+	"github.com/git-rel/rel/internal/release"
 )
 
 // Stream is where output goes, and what is known of it.
@@ -197,12 +198,3 @@ func (p *Printer) draw(text string) {
 	p.toErr("\r\x1b[K" + p.errPaint.dim(cut(text, p.o.Err.Width-1)))
 	p.transient = true
 }
-
-// WantsJSON tells whether results are to be one JSON document.
-func (p *Printer) WantsJSON() bool { return p.o.JSON }
-
-// Quiet tells whether progress is not wanted.
-func (p *Printer) Quiet() bool { return p.o.Quiet }
-
-// Verbose tells whether everything is wanted.
-func (p *Printer) Verbose() bool { return p.o.Verbose }

@@ -9,8 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/git-rel/rel/internal/release"
 	"pgregory.net/rapid"
+
+	"github.com/git-rel/rel/internal/release"
 )
 
 // screen is a Printer on buffers.

@@ -116,9 +116,6 @@ func (h *Handle) Cancel() error {
 	return proc.AsRoot(func() error { return h.cmd.Process.Signal(os.Interrupt) })
 }
 
-// Done is closed when the guardian has ended.
-func (h *Handle) Done() <-chan struct{} { return h.done }
-
 // Ended says whether the guardian has ended.
 func (h *Handle) Ended() bool {
 	select {
@@ -129,7 +126,7 @@ func (h *Handle) Ended() bool {
 	}
 }
 
-// Result is the guardian's exit code and what it said; call it after Done.
+// Result is the guardian's exit code and what it said, once it has ended.
 func (h *Handle) Result() (code int, said []byte) {
 	<-h.done
 	var exit *exec.ExitError
