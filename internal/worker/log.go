@@ -1,13 +1,8 @@
 package worker
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -125,93 +120,4 @@ func dropLogs(state string, n int) error {
 		}
 	}
 	return nil
-}
-
-// ErrGone says that a log ended without an outcome and nobody is left to write one.
-var ErrGone = errors.New("the run ended without an outcome")
-
-// Follow calls tell with each event of run n's log, from its beginning, until the one that ends it, which is told too. After
-// everything so far was told it asks gone whether nobody is left who could write more; then it reads once more and returns
-// ErrGone. A log that is not there yet is waited for.
-func Follow(ctx context.Context, state string, n int, gone func() bool, tell func(release.Event)) error {
-	reader := &logReader{path: LogPath(state, n)}
-	defer reader.close()
-	for pause := time.Millisecond; ; {
-		left := gone()
-		ended, more, err := reader.read(tell)
-		if err != nil || ended {
-			return err
-		}
-		if more {
-			pause = time.Millisecond
-			continue
-		}
-		if left {
-			return ErrGone
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(pause):
-		}
-		pause = min(2*pause, 20*time.Millisecond)
-	}
-}
-
-// ReadLog calls tell with each event that run n's log has now.
-func ReadLog(state string, n int, tell func(release.Event)) error {
-	if _, err := os.Stat(LogPath(state, n)); err != nil {
-		return err
-	}
-	err := Follow(context.Background(), state, n, func() bool { return true }, tell)
-	if errors.Is(err, ErrGone) {
-		return nil
-	}
-	return err
-}
-
-// logReader reads whole lines of a file that grows.
-type logReader struct {
-	path    string
-	file    *os.File
-	pending []byte
-}
-
-func (r *logReader) close() {
-	if r.file != nil {
-		r.file.Close()
-	}
-}
-
-// read tells what the log gained; more is whether it gained anything.
-func (r *logReader) read(tell func(release.Event)) (ended, more bool, err error) {
-	if r.file == nil {
-		r.file, err = os.Open(r.path)
-		if errors.Is(err, fs.ErrNotExist) {
-			return false, false, nil
-		}
-		if err != nil {
-			return false, false, err
-		}
-	}
-	data, err := io.ReadAll(r.file)
-	if err != nil {
-		return false, false, fmt.Errorf("%s: %w", r.path, err)
-	}
-	r.pending = append(r.pending, data...)
-	for {
-		line, rest, whole := bytes.Cut(r.pending, []byte{'\n'})
-		if !whole {
-			return false, len(data) > 0, nil
-		}
-		r.pending = rest
-		var e release.Event
-		if json.Unmarshal(line, &e) != nil {
-			continue // the torn line of a killed worker
-		}
-		tell(e)
-		if e.Kind == release.EventEnd {
-			return true, true, nil
-		}
-	}
 }

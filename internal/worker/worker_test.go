@@ -146,6 +146,30 @@ func TestTornLine(t *testing.T) {
 	}
 }
 
+// A follower that is asked again goes on where it was, and one that skips begins with what comes.
+func TestFollowOn(t *testing.T) {
+	dir := state(t)
+	log, err := OpenLog(dir, 1)
+	must(t, err)
+	gone := func() bool { return true }
+	first, second := NewFollower(dir, 1), NewFollower(dir, 1)
+	defer first.Close()
+	defer second.Close()
+	var got, late []release.Event
+	log.Emit(release.Event{Kind: release.EventNote, Text: "1"})
+	if err := first.Follow(t.Context(), gone, func(e release.Event) { got = append(got, e) }); !errors.Is(err, ErrGone) {
+		t.Fatal(err)
+	}
+	must(t, second.Skip())
+	log.Emit(release.Event{Kind: release.EventEnd, Text: "2"})
+	must(t, first.Follow(t.Context(), gone, func(e release.Event) { got = append(got, e) }))
+	must(t, second.Follow(t.Context(), gone, func(e release.Event) { late = append(late, e) }))
+	must(t, log.Close())
+	if texts(got) != "note 1, end 2" || texts(late) != "end 2" {
+		t.Errorf("got %q, late %q", texts(got), texts(late))
+	}
+}
+
 // A log that cannot be made is a warning: the run goes on without one.
 func TestNoLog(t *testing.T) {
 	dir := state(t)
