@@ -48,7 +48,7 @@ func (r *run) keepMarks(marks map[string]gate.LogMark) {
 	if err == nil {
 		err = disk.WriteFile(r.marksPath(), data, 0o644)
 	}
-	r.warn(err)
+	r.warnOfRoom(err)
 }
 
 // ErrorLogs are the error logs of the services, or of the one that is named, since the last switch.

@@ -68,7 +68,7 @@ func (s *Site) recoverCrashed(ctx context.Context, j *journal.Journal) (string, 
 	if err := r.finish(runErr); err != nil {
 		return "", err
 	}
-	r.warn(worker.PrepareLog(s.Root.State(), rec.Run.Run))
+	r.warnOfRoom(worker.PrepareLog(s.Root.State(), rec.Run.Run))
 	r.end(runErr)
 	return fmt.Sprintf("run %d had crashed: %s", rec.Run.Run, r.rec.Run.Note), nil
 }
@@ -249,7 +249,7 @@ func (r *run) endLeftovers(ctx context.Context) error {
 func (r *run) sweep() {
 	_, err := r.Root.Sweep()
 	r.warn(err)
-	r.warn(r.Root.Relink())
+	r.warnOfRoom(r.Root.Relink())
 }
 
 // settleLive makes a switch whole that no run is known of, as after the loss of the journal.

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/git-rel/rel/internal/disk"
 	"github.com/git-rel/rel/internal/export"
 	"github.com/git-rel/rel/internal/gate"
 	"github.com/git-rel/rel/internal/gitrepo"
@@ -82,6 +83,14 @@ func (r *run) warn(err error) {
 	r.log.Emit(release.Event{Kind: release.EventWarn, Step: step, Text: err.Error(), Hints: release.Hints(err)})
 }
 
+// warnOfRoom is warn for what only helps people: that there was no room for it is said once, whatever it was.
+func (r *run) warnOfRoom(err error) {
+	if disk.IsFull(err) {
+		err = fmt.Errorf("%s: the disk is full: the run goes on, and some of what rel keeps about it is not written", r.Root.Dir)
+	}
+	r.warn(err)
+}
+
 // output is what commands of the run print to.
 func (r *run) output(line string) {
 	r.log.Emit(release.Event{Kind: release.EventOutput, Step: r.rec.Step, Text: line})
@@ -134,7 +143,7 @@ func (r *run) begin() error {
 func (r *run) openLog() {
 	log, err := worker.OpenLog(r.Root.State(), r.rec.Run.Run)
 	r.log = log
-	r.warn(err)
+	r.warnOfRoom(err)
 }
 
 // conclude sets the outcome of a run whose steps ended with err, if they have not set it.
@@ -171,7 +180,7 @@ func (r *run) finish(runErr error) error {
 		return err
 	}
 	r.ledger.Apply(*run)
-	r.warn(journal.SaveLedger(r.Root.State(), r.ledger))
+	r.warnOfRoom(journal.SaveLedger(r.Root.State(), r.ledger))
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/git-rel/rel/internal/gitrepo"
 	"github.com/git-rel/rel/internal/journal"
+	"github.com/git-rel/rel/internal/objects"
 	"github.com/git-rel/rel/internal/release"
 )
 
@@ -109,10 +110,13 @@ func (s *Site) choose(ctx context.Context, req Request, v view, repo func() (*gi
 		}
 	}
 	tag, err := git.Resolve(ctx, name)
+	state := v.Ledger.Tags[name]
+	if release.ExitCode(err) == release.ExitNotFound && req.Command == Rollback && state.WasLive {
+		tag, err = deletedTag(git, name, state.Commit, err)
+	}
 	if err != nil {
 		return target{}, err
 	}
-	state := v.Ledger.Tags[tag.Name]
 	if state.Commit != "" && state.Commit != tag.Commit && !req.Force {
 		return target{}, release.Errorf(release.ExitRefused, "%s: names %.12s now, and was released as %.12s",
 			tag.Name, tag.Commit, state.Commit).
@@ -125,6 +129,19 @@ func (s *Site) choose(ctx context.Context, req Request, v view, repo func() (*gi
 	t.Release = v.onDisk(tag.Name, tag.Commit)
 	t.describe(state)
 	return t, nil
+}
+
+// deletedTag is a tag that is gone from the repository, while its commit, which was live once, is there still.
+func deletedTag(repo *gitrepo.Repo, name, commit string, gone error) (release.Tag, error) {
+	id, err := objects.ParseID(commit)
+	if err != nil {
+		return release.Tag{}, gone
+	}
+	found, err := repo.Objects().Commit(id)
+	if err != nil {
+		return release.Tag{}, gone
+	}
+	return release.Tag{Name: name, Object: commit, Commit: commit, Tree: found.Tree.String(), When: found.Committer.When}, nil
 }
 
 // describe takes over what the history knows of the target's release.

@@ -125,6 +125,6 @@ func (r *run) afterwards(ctx context.Context) {
 		}
 	}
 	_, err := disk.MakeReserve(r.Root.State())
-	r.warn(err)
-	r.warn(worker.PrepareLog(r.Root.State(), r.rec.Run.Run))
+	r.warnOfRoom(err)
+	r.warnOfRoom(worker.PrepareLog(r.Root.State(), r.rec.Run.Run))
 }
