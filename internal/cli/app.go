@@ -208,9 +208,14 @@ func (a *app) command(s spec) *cobra.Command {
 
 func upperFirst(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 
-// usageArgs makes a wrong number of arguments a usage error with a hint.
+// usageArgs makes a wrong number of arguments a usage error with a hint, and one that is empty too: it is the variable of a script
+// that was not set, and must not mean "the newest".
 func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
+		if slices.Contains(args, "") {
+			return release.Errorf(release.ExitUsage, "%s: an argument is empty", cmd.CommandPath()).
+				Hint("leave it out, if that is meant; %s --help", cmd.CommandPath())
+		}
 		if err := check(cmd, args); err != nil {
 			return release.Errorf(release.ExitUsage, "%s: %w", cmd.CommandPath(), err).Hint("%s --help", cmd.CommandPath())
 		}

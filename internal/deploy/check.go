@@ -155,6 +155,9 @@ func (s *Site) checkServices(ctx context.Context, report *CheckReport) {
 		report.add("service "+one.Spec().Name, text, err)
 		report.Sudoers = append(report.Sudoers, one.Sudoers(s.Owner.Name)...)
 	}
+	if len(services) > 0 {
+		report.add("control", s.Owner.Name+" may control what runs", s.mayControl(services, "check"))
+	}
 	s.checkAccess(ctx, report)
 }
 

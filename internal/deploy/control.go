@@ -22,6 +22,9 @@ func (r *run) control(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := r.mayControl(r.services, r.req.Command); err != nil {
+		return err
+	}
 	if err := r.lockServices(ctx); err != nil {
 		return err
 	}

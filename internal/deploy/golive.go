@@ -28,6 +28,9 @@ func (r *run) goLive(ctx context.Context) error {
 	if err := r.stage(ctx); err != nil {
 		return err
 	}
+	if err := r.mayControl(r.services, r.req.Command+" "+r.to.Tag); err != nil {
+		return err
+	}
 	if err := r.lockServices(ctx); err != nil {
 		return err
 	}

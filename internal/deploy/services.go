@@ -50,6 +50,24 @@ func serviceSpec(c config.Service) service.Spec {
 	}
 }
 
+// mayControl refuses to touch services that this user cannot control, while nothing is touched yet: the commonest mistake is a
+// sudo that was forgotten. Commands of the configuration may have ways of their own and are left to it.
+func (s *Site) mayControl(services []*service.Service, command string) error {
+	for i, one := range services {
+		c := s.Config.Service[i]
+		if c.Start+c.Stop+c.RestartCmd+c.Graceful != "" || c.Sudo || one.Spec().Restart == service.None {
+			continue
+		}
+		state, err := one.State()
+		if err != nil || !state.Up || state.Unit != "" || state.Master.PID == 0 || state.Master.MaySignal() {
+			continue
+		}
+		return release.Errorf(release.ExitRefused, "%s: its master, %s, is not %s's to signal", c.Name, state.Master, s.Owner.Name).
+			Hint("sudo rel -C %s %s", s.Root.Dir, command).Hint("or sudo = true of [[service]]: rel check prints the sudoers lines")
+	}
+	return nil
+}
+
 // started puts the process group of a service command into the journal: it holds no lock that would show it after a crash.
 func (r *run) started(pid int, start uint64) error {
 	r.rec.Groups = append(r.rec.Groups, journal.Group{PID: pid, Start: start})

@@ -74,7 +74,8 @@ func (s *Site) BecomeOwner(command string) error {
 		me = u.Name
 	}
 	return release.Errorf(release.ExitError, "%s: belongs to %s, and this is %s", s.Root.Dir, s.Owner.Name, me).
-		Hint("sudo -u %s rel -C %s %s", s.Owner.Name, s.Root.Dir, command)
+		Hint("sudo -u %s rel -C %s %s; or sudo rel, which acts as %s but for what needs root",
+			s.Owner.Name, s.Root.Dir, command, s.Owner.Name)
 }
 
 // Made says whether the root has rel's state yet: in a checkout it is made by the first run.

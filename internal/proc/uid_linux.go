@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"syscall"
 )
 
 // UID is the effective user of p. It comes from the status file, which everybody may read: the owner of /proc/<pid> is root
@@ -26,4 +27,9 @@ func (p Process) UID() (uint32, error) {
 		}
 	}
 	return 0, fmt.Errorf("%s: no Uid", file.Name())
+}
+
+// MaySignal says whether this process may end p.
+func (p Process) MaySignal() bool {
+	return AsRoot(func() error { return syscall.Kill(p.PID, 0) }) != syscall.EPERM
 }
