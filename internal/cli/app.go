@@ -269,6 +269,23 @@ func (a *app) site() (*deploy.Site, error) {
 	return site, nil
 }
 
+// state opens the root for a command that looks at its state alone.
+func (a *app) state() (*deploy.Site, error) {
+	found, err := a.find()
+	if err != nil {
+		return nil, err
+	}
+	site, err := deploy.OpenState(found)
+	if site == nil {
+		return nil, err
+	}
+	site.Warn = func(err error) { a.out.Warn("%v", err) }
+	if err != nil {
+		site.Warn(err)
+	}
+	return site, nil
+}
+
 // own opens the root for a command that changes something, as the root's owner.
 func (a *app) own(cmd *cobra.Command, args []string) (*deploy.Site, error) {
 	site, err := a.site()

@@ -79,7 +79,7 @@ func (a *app) history() *cobra.Command {
 			if count < 0 {
 				return release.Errorf(release.ExitUsage, "-n %d: a number of runs from 0 up", count).Hint("-n 0 shows all")
 			}
-			site, err := a.site()
+			site, err := a.state()
 			if err != nil {
 				return err
 			}
@@ -98,24 +98,52 @@ func (a *app) history() *cobra.Command {
 				a.out.Line("no runs yet")
 				return nil
 			}
-			return a.out.Table([]string{"run", "when", "by", "command", "from", "to", "outcome", "took", "down"}, a.historyRows(runs))
+			headers, rows := a.historyTable(runs)
+			return a.out.Table(headers, rows)
 		},
 	})
 	cmd.Flags().IntVarP(&count, "number", "n", 20, "show this many runs; 0 is all")
 	return cmd
 }
 
-func (a *app) historyRows(runs []release.Run) [][]string {
-	var cells [][]string
-	for _, run := range runs {
-		down := ""
-		if run.DowntimeMS > 0 {
-			down = ui.Duration(time.Duration(run.DowntimeMS) * time.Millisecond)
-		}
-		took := ui.Duration(time.Duration(run.Seconds * float64(time.Second)))
-		cells = append(cells, []string{
-			strconv.Itoa(run.Run), a.out.Time(run.Started), run.By, run.Command, run.From, run.To, string(run.Outcome), took, down,
-		})
+// historyTable is the history as a table. On a narrow terminal it leaves out what is least missed: --json has all.
+func (a *app) historyTable(runs []release.Run) (headers []string, rows [][]string) {
+	width, when := a.out.Width(), a.out.Time
+	narrow, tiny := width > 0 && width < 80, width > 0 && width < 60
+	if tiny {
+		when = func(t time.Time) string { return t.Local().Format("01-02 15:04") }
 	}
-	return cells
+	columns := []struct {
+		header string
+		left   bool // out
+		cell   func(release.Run) string
+	}{
+		{"run", false, func(r release.Run) string { return strconv.Itoa(r.Run) }},
+		{"when", false, func(r release.Run) string { return when(r.Started) }},
+		{"by", narrow, func(r release.Run) string { return r.By }},
+		{"command", tiny, func(r release.Run) string { return r.Command }},
+		{"from", false, func(r release.Run) string { return r.From }},
+		{"to", false, func(r release.Run) string { return r.To }},
+		{"outcome", false, func(r release.Run) string { return string(r.Outcome) }},
+		{"took", narrow, func(r release.Run) string { return ui.Duration(time.Duration(r.Seconds * float64(time.Second))) }},
+		{"down", tiny, downCell},
+	}
+	rows = make([][]string, len(runs))
+	for _, column := range columns {
+		if column.left {
+			continue
+		}
+		headers = append(headers, column.header)
+		for i, run := range runs {
+			rows[i] = append(rows[i], column.cell(run))
+		}
+	}
+	return headers, rows
+}
+
+func downCell(run release.Run) string {
+	if run.DowntimeMS <= 0 {
+		return ""
+	}
+	return ui.Duration(time.Duration(run.DowntimeMS) * time.Millisecond)
 }

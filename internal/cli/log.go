@@ -40,7 +40,7 @@ func (a *app) log() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			site, err := a.site()
+			site, err := a.state()
 			if err != nil {
 				return err
 			}

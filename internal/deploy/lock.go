@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"syscall"
 	"time"
 
@@ -20,40 +21,52 @@ const cancelWait = 30 * time.Second
 const letGoWait = 3 * time.Second
 
 // acquire takes the root's lock. A rollback does not wait for a run that has touched nothing yet: it cancels it, so that a
-// long build never blocks the way back.
-func (s *Site) acquire(ctx context.Context, req Request) (lock *worker.Lock, err error) {
+// long build never blocks the way back, and says so in the note.
+func (s *Site) acquire(ctx context.Context, req Request) (lock *worker.Lock, note string, err error) {
 	lock, err = worker.Acquire(ctx, s.Root.State(), 0)
 	if !errors.Is(err, worker.ErrLocked) {
-		return lock, err
+		return lock, "", err
 	}
 	defer func() {
 		if ctx.Err() != nil && err != nil {
 			err = release.Errorf(release.ExitCancelled, "%s: cancelled while it waited for another run", req.Command)
 		}
 	}()
-	wait := req.Wait + s.cancelHolder(req)
-	if wait > 0 {
+	more, note := s.cancelHolder(req)
+	if wait := req.Wait + more; wait > 0 {
 		if lock, err = worker.Acquire(ctx, s.Root.State(), wait); !errors.Is(err, worker.ErrLocked) {
-			return lock, err
+			return lock, note, err
 		}
 	}
-	return nil, s.lockedError()
+	return nil, "", s.lockedError()
+}
+
+// byWhom says of a cancelled run that it was not cancelled by Ctrl-C, but by the signal that a rollback sends.
+func (r *run) byWhom(ctx context.Context) string {
+	if cause := context.Cause(ctx); cause != nil && strings.Contains(cause.Error(), syscall.SIGTERM.String()) {
+		return ", by a rollback or a kill from elsewhere: rel history shows a rollback"
+	}
+	return ""
 }
 
 // cancelHolder asks the run that holds the lock to make way for the command, and says how long to wait for that. A run that has
 // its outcome lets go soon, whoever comes; one that has touched nothing is cancelled for a rollback.
-func (s *Site) cancelHolder(req Request) time.Duration {
+func (s *Site) cancelHolder(req Request) (time.Duration, string) {
 	rec, found, err := journal.Read(s.Root.State())
 	finished := found && rec.Phase == journal.Finished
 	switch {
 	case err != nil || !found:
-		return 0
+		return 0, ""
 	case req.Command == Rollback && (finished || rec.Cancellable()) && s.canGoBack(req) && cancel(rec) == nil:
-		return cancelWait
+		if finished {
+			return cancelWait, ""
+		}
+		return cancelWait, fmt.Sprintf("cancelled run %d (%s %s, by %s), which had touched nothing",
+			rec.Run.Run, rec.Run.Command, rec.Run.To, rec.Run.By)
 	case finished:
-		return letGoWait
+		return letGoWait, ""
 	}
-	return 0
+	return 0, ""
 }
 
 // canGoBack says whether a rollback has somewhere to go: one that has not must not cancel anybody's work.

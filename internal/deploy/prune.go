@@ -118,6 +118,10 @@ func (s *Site) pruneLocked(dryRun bool) (Pruned, error) {
 // then the newest of each kind as configured.
 func (s *Site) victims(v view) []release.ID {
 	previous, _ := v.Ledger.Previous()
+	var last release.ID // the live one, or what was live last where a link was lost
+	if n := len(v.Ledger.Stack); n > 0 {
+		last = v.Ledger.Stack[n-1].ID
+	}
 	left := map[string]int{"once-live": s.Config.Keep, "failed": s.Config.KeepFailed, "staged": s.Config.KeepStaged}
 	lastRun := func(one release.Release) int { // 0 of one that a later export of its tag has replaced
 		if state := v.Ledger.Tags[one.Tag]; state.ID == one.ID {
@@ -129,7 +133,7 @@ func (s *Site) victims(v view) []release.ID {
 	slices.SortStableFunc(order, func(a, b release.Release) int { return cmp.Compare(lastRun(a), lastRun(b)) })
 	var victims []release.ID
 	for _, one := range slices.Backward(order) {
-		if one.ID == v.Live.ID || one.ID == previous.ID || one.Adopted {
+		if one.ID == v.Live.ID || one.ID == last || one.ID == previous.ID || one.Adopted {
 			continue
 		}
 		kind := kindOf(one, v.Ledger.Tags[one.Tag])

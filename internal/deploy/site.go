@@ -35,8 +35,26 @@ type Site struct {
 func Open(found store.Found) (*Site, error) {
 	cfg, err := config.Load(found.Dir)
 	if err != nil {
+		return nil, fmt.Errorf("%s: %w", found.Dir, err)
+	}
+	return open(found, cfg)
+}
+
+// OpenState opens a root for what needs its state alone, as its history. A configuration that cannot be read is no hindrance to
+// that: it is the error beside the site.
+func OpenState(found store.Found) (*Site, error) {
+	site, err := Open(found)
+	if site != nil {
+		return site, nil
+	}
+	site, openErr := open(found, config.Default(filepath.Base(found.Dir)))
+	if openErr != nil {
 		return nil, err
 	}
+	return site, err
+}
+
+func open(found store.Found, cfg *config.Config) (*Site, error) {
 	root, err := store.Open(found.Dir, layout(cfg))
 	if err != nil {
 		return nil, err

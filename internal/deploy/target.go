@@ -161,7 +161,7 @@ func (s *Site) chooseEarlier(req Request, v view) (target, error) {
 	item := journal.Item{Tag: req.Tag}
 	if req.Tag == "" {
 		previous, ok := v.Ledger.Previous()
-		if !ok {
+		if !ok || v.Live.ID == "" {
 			return target{}, noPrevious(v)
 		}
 		item = previous
@@ -188,8 +188,11 @@ func (s *Site) chooseEarlier(req Request, v view) (target, error) {
 
 func noPrevious(v view) error {
 	if v.Live.ID == "" {
-		return release.Errorf(release.ExitNotFound, "nothing is live: there is nothing to roll back").
-			Hint("rel activate puts the newest tag live")
+		e := release.Errorf(release.ExitNotFound, "nothing is live: there is nothing to roll back")
+		if n := len(v.Ledger.Stack); n > 0 {
+			return e.Hint("rel activate %s puts back what was live last", v.Ledger.Stack[n-1].Tag)
+		}
+		return e.Hint("rel activate puts the newest tag live")
 	}
 	return release.Errorf(release.ExitNotFound, "%s: no release was live before it", v.Live.Tag).
 		Hint("rel list shows the tags; rel rollback TAG goes to any of them")

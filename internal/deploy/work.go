@@ -20,7 +20,7 @@ func (s *Site) Work(ctx context.Context, req Request) error {
 	}
 	worker.Unhangable()
 
-	lock, err := s.acquire(ctx, req)
+	lock, made, err := s.acquire(ctx, req)
 	if err != nil {
 		return err
 	}
@@ -41,7 +41,7 @@ func (s *Site) Work(ctx context.Context, req Request) error {
 		_, err := s.Root.Sweep()
 		return err
 	}
-	return s.work(ctx, j, req, recovered)
+	return s.work(ctx, j, req, made, recovered)
 }
 
 // openJournal opens the journal. One that is damaged is put aside by rel recover only: what the disk says goes on then.
@@ -65,7 +65,7 @@ func (s *Site) make(command string) error {
 }
 
 // work is one run from its number to its outcome.
-func (s *Site) work(ctx context.Context, j *journal.Journal, req Request, recovered string) (err error) {
+func (s *Site) work(ctx context.Context, j *journal.Journal, req Request, notes ...string) (err error) {
 	r := &run{Site: s, req: req, doing: req.Command, journal: j, log: &worker.Log{Now: time.Now}, took: map[string]bool{}}
 	s.Warn = r.warn
 	if r.hold, err = worker.HoldCommands(s.Root.State()); err != nil {
@@ -74,14 +74,16 @@ func (s *Site) work(ctx context.Context, j *journal.Journal, req Request, recove
 	if err := r.begin(); err != nil {
 		return errors.Join(err, r.hold.Close())
 	}
-	if recovered != "" {
-		r.note("%s", recovered)
+	for _, note := range notes {
+		if note != "" {
+			r.note("%s", note)
+		}
 	}
 	r.sweep()
 	runErr := r.carryOut(ctx)
 	r.conclude(ctx, runErr)
 	if r.outcome == release.Cancelled { // what it was doing says only that it was ended
-		runErr = release.Errorf(release.ExitCancelled, "cancelled before anything was touched%s", r.beforeRan())
+		runErr = release.Errorf(release.ExitCancelled, "cancelled before anything was touched%s%s", r.byWhom(ctx), r.beforeRan())
 	}
 	if err := r.finish(runErr); err != nil {
 		r.warn(err)

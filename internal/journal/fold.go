@@ -98,10 +98,10 @@ func (l *Ledger) settle(run release.Run) {
 }
 
 // Observe tells that the disk has another release live than the top of the stack, because somebody moved the link: the
-// stack is cut to where that release is, or gets it on top. Nothing live empties it.
+// stack is cut to where that release is, or gets it on top. Where nothing is live the stack stays: a link that is lost must not
+// lose the way back.
 func (l *Ledger) Observe(live release.ID, tag, commit string) {
 	if live == "" {
-		l.Stack = nil
 		return
 	}
 	seen := Item{Tag: tag, Commit: commit, ID: live}

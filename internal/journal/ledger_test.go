@@ -117,7 +117,7 @@ func TestFoldRules(t *testing.T) {
 		{"reverted", func(s *story) { s.fails("v4", release.Reverted) }, "v1 v2 v3", "v2", "v4", TagState{Failed: true}},
 		{"failed, what was before is live", func(s *story) { s.fails("v4", release.Failed) }, "v1 v2 v3", "v2", "v4", TagState{Failed: true}},
 		{"failed, and it is live", func(s *story) { s.next("activate", item("v4"), release.Failed, id("v4")) }, "v1 v2 v3 v4", "v3", "v4", TagState{Failed: true}},
-		{"failed, and nothing is live", func(s *story) { s.next("activate", item("v4"), release.Failed, "") }, "", "", "v4", TagState{Failed: true}},
+		{"failed, and nothing is live", func(s *story) { s.next("activate", item("v4"), release.Failed, "") }, "v1 v2 v3", "v2", "v4", TagState{Failed: true}},
 		{"failed live, passed over later", func(s *story) {
 			s.next("activate", item("v4"), release.Failed, id("v4"))
 			s.activate("v5")
@@ -153,7 +153,11 @@ func TestFoldRules(t *testing.T) {
 		{"restart interrupted", func(s *story) { s.next("restart", Item{}, release.Interrupted, "") }, "v1 v2 v3", "v2", "v3", TagState{WasLive: true}},
 		{"somebody moved the link back", func(s *story) { s.l.Observe(id("v1"), "v1", "commit of v1") }, "v1", "", "v3", TagState{WasLive: true}},
 		{"somebody moved the link on", func(s *story) { s.l.Observe(id("v9"), "v9", "commit of v9") }, "v1 v2 v3 v9", "v3", "v3", TagState{WasLive: true}},
-		{"somebody removed the link", func(s *story) { s.l.Observe("", "", "") }, "", "", "v3", TagState{WasLive: true}},
+		{"somebody removed the link", func(s *story) { s.l.Observe("", "", "") }, "v1 v2 v3", "v2", "v3", TagState{WasLive: true}},
+		{"somebody removed the link, and it is put back", func(s *story) {
+			s.l.Observe("", "", "")
+			s.activate("v3")
+		}, "v1 v2 v3", "v2", "v3", TagState{WasLive: true}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

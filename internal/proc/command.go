@@ -60,7 +60,7 @@ func (e *ExitError) Error() string {
 	case e.TimedOut:
 		return fmt.Sprintf("%s: still running after %s, ended", e.Name, e.Timeout)
 	case e.Cause != nil:
-		return fmt.Sprintf("%s: ended: %v", e.Name, e.Cause)
+		return fmt.Sprintf("%s: cancelled", e.Name)
 	case e.Signal != 0:
 		return fmt.Sprintf("%s: killed by %s", e.Name, e.Signal)
 	}

@@ -160,7 +160,7 @@ func TestRunCancelled(t *testing.T) {
 		cancel()
 	}}
 	_, err := c.Run(ctx)
-	if !errors.Is(err, context.Canceled) || err.Error() != "build: ended: context canceled" {
+	if !errors.Is(err, context.Canceled) || err.Error() != "build: cancelled" {
 		t.Fatalf("%v", err)
 	}
 	noneLeft(t, got)

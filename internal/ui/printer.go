@@ -198,3 +198,6 @@ func (p *Printer) draw(text string) {
 	p.toErr("\r\x1b[K" + p.errPaint.dim(cut(text, p.o.Err.Width-1)))
 	p.transient = true
 }
+
+// Width is how many columns results may take; 0 where lines may have any length.
+func (p *Printer) Width() int { return p.o.Out.Width }
