@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -13,7 +14,7 @@ import (
 	"github.com/git-rel/rel/internal/release"
 )
 
-// confirmPath is where rel confirm says that a release is kept: the number of the run.
+// confirmPath is where rel confirm says that the release of a run is kept, and rel rollback that it is not.
 func (s *Site) confirmPath() string { return s.Root.State("confirm") }
 
 // awaitConfirm waits for rel confirm, where the run was asked to.
@@ -27,13 +28,18 @@ func (r *run) awaitConfirm(ctx context.Context) error {
 	if err := r.mark(journal.Confirming); err != nil {
 		return err
 	}
-	what := fmt.Sprintf("rel confirm keeps it, until %s", r.rec.ConfirmBy.Local().Format(time.TimeOnly))
-	return r.step(release.StepConfirm, what, func() (string, error) {
+	r.rec.Step = release.StepConfirm
+	r.note("rel confirm keeps it, rel rollback does not; until %s", r.rec.ConfirmBy.Local().Format(time.TimeOnly))
+	return r.step(release.StepConfirm, "", func() (string, error) {
 		for {
-			if r.confirmed() {
+			late := !r.Now().Before(r.rec.ConfirmBy) // looked at first: what came in time counts
+			switch r.answer() {
+			case answerKeep:
 				return "confirmed", nil
+			case answerBack:
+				return "", errors.New("a rollback came instead of rel confirm")
 			}
-			if !r.Now().Before(r.rec.ConfirmBy) && !r.confirmed() {
+			if late {
 				return "", fmt.Errorf("no rel confirm came within %s", r.req.ConfirmWithin)
 			}
 			if err := r.stillUp(); err != nil {
@@ -48,9 +54,28 @@ func (r *run) awaitConfirm(ctx context.Context) error {
 	})
 }
 
-func (r *run) confirmed() bool {
+// The answers to a run that waits, before its number in the file.
+const (
+	answerKeep = "keep"
+	answerBack = "back"
+)
+
+// answer is what somebody has said of this run; empty if nobody has.
+func (r *run) answer() string {
 	data, err := os.ReadFile(r.confirmPath())
-	return err == nil && strings.TrimSpace(string(data)) == strconv.Itoa(r.rec.Run.Run)
+	if err != nil {
+		return ""
+	}
+	word, number, _ := strings.Cut(strings.TrimSpace(string(data)), " ")
+	if number != strconv.Itoa(r.rec.Run.Run) {
+		return ""
+	}
+	return word
+}
+
+// say answers a run that waits.
+func (s *Site) say(word string, run int) error {
+	return disk.WriteFile(s.confirmPath(), fmt.Appendf(nil, "%s %d\n", word, run), 0o644)
 }
 
 // Confirm keeps the release of the run that waits for it.
@@ -63,5 +88,5 @@ func (s *Site) Confirm() (release.Run, error) {
 		return release.Run{}, release.Errorf(release.ExitError, "no run waits to be confirmed").
 			Hint("rel activate --confirm-within 60s TAG starts one; rel history shows how the last one ended")
 	}
-	return rec.Run, disk.WriteFile(s.confirmPath(), []byte(strconv.Itoa(rec.Run.Run)+"\n"), 0o644)
+	return rec.Run, s.say(answerKeep, rec.Run.Run)
 }

@@ -17,12 +17,15 @@ import (
 // cancelWait is how long a rollback waits for the run that it cancelled to let go of the lock, beyond the wait it was given.
 const cancelWait = 30 * time.Second
 
+// backWait is how long a rollback waits for the run that it told to go back.
+const backWait = 5 * time.Minute
+
 // letGoWait is how long any command waits for a run that has its outcome already: what is left of it is mostly pruning.
 const letGoWait = 3 * time.Second
 
 // acquire takes the root's lock. A rollback does not wait for a run that has touched nothing yet: it cancels it, so that a
 // long build never blocks the way back, and says so in the note.
-func (s *Site) acquire(ctx context.Context, req Request) (lock *worker.Lock, note string, err error) {
+func (s *Site) acquire(ctx context.Context, req *Request) (lock *worker.Lock, note string, err error) {
 	lock, err = worker.Acquire(ctx, s.Root.State(), 0)
 	if !errors.Is(err, worker.ErrLocked) {
 		return lock, "", err
@@ -51,13 +54,18 @@ func (r *run) byWhom(ctx context.Context) string {
 
 // cancelHolder asks the run that holds the lock to make way for the command, and says how long to wait for that. A run that has
 // its outcome lets go soon, whoever comes; one that has touched nothing is cancelled for a rollback.
-func (s *Site) cancelHolder(req Request) (time.Duration, string) {
+func (s *Site) cancelHolder(req *Request) (time.Duration, string) {
 	rec, found, err := journal.Read(s.Root.State())
 	finished := found && rec.Phase == journal.Finished
 	switch {
 	case err != nil || !found:
 		return 0, ""
-	case req.Command == Rollback && (finished || rec.Cancellable()) && s.canGoBack(req) && cancel(rec) == nil:
+	case req.Command == Rollback && rec.Phase == journal.Confirming && s.say(answerBack, rec.Run.Run) == nil:
+		if req.Tag == "" { // that run going back is the rollback that is asked for
+			req.Tag = rec.Run.From
+		}
+		return backWait, fmt.Sprintf("run %d (%s %s) waited for rel confirm, and was told to go back", rec.Run.Run, rec.Run.Command, rec.Run.To)
+	case req.Command == Rollback && (finished || rec.Cancellable()) && s.canGoBack(*req) && cancel(rec) == nil:
 		if finished {
 			return cancelWait, ""
 		}
@@ -104,8 +112,12 @@ func (s *Site) Holder() string {
 	if rec.Run.To != "" {
 		what += " " + rec.Run.To
 	}
-	return fmt.Sprintf("run %d (%s, by %s) since %s, in step %s, pid %d", rec.Run.Run, what, rec.Run.By,
-		rec.Run.Started.Local().Format(time.DateTime), nonEmpty(string(step), "begin"), rec.PID)
+	until := ""
+	if rec.Phase == journal.Confirming {
+		until = " until " + rec.ConfirmBy.Local().Format(time.TimeOnly)
+	}
+	return fmt.Sprintf("run %d (%s, by %s) since %s, in step %s%s, pid %d", rec.Run.Run, what, rec.Run.By,
+		rec.Run.Started.Local().Format(time.DateTime), nonEmpty(string(step), "begin"), until, rec.PID)
 }
 
 func (s *Site) lockedError() error {
@@ -113,6 +125,9 @@ func (s *Site) lockedError() error {
 	if holder == "" {
 		return release.Errorf(release.ExitLocked, "%s: %w", s.Root.Dir, worker.ErrLocked).Hint("--wait 1m waits for it")
 	}
-	return release.Errorf(release.ExitLocked, "%s: %w: %s", s.Root.Dir, worker.ErrLocked, holder).
-		Hint("rel attach follows it; --wait 1m waits for it")
+	e := release.Errorf(release.ExitLocked, "%s: %w: %s", s.Root.Dir, worker.ErrLocked, holder)
+	if rec, found, err := journal.Read(s.Root.State()); err == nil && found && rec.Phase == journal.Confirming {
+		return e.Hint("rel confirm keeps %s; rel rollback puts back what was live before it", rec.Run.To)
+	}
+	return e.Hint("rel attach follows it; --wait 1m waits for it")
 }

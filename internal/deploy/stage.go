@@ -112,8 +112,23 @@ func (r *run) make(ctx context.Context) (err error) {
 		return err
 	}
 	r.manifest, err = r.Root.Manifest(id)
+	if err != nil {
+		return err
+	}
 	r.to, r.exported = r.manifest.Release, true
-	return err
+	return r.buildLeftTags(id)
+}
+
+// buildLeftTags refuses a build that has changed what was tagged: the release would be drift from the first, and each way back to
+// it would have to make it anew.
+func (r *run) buildLeftTags(id release.ID) error {
+	drift, err := r.drift(id, false)
+	if err != nil || len(drift) == 0 {
+		return err
+	}
+	r.to = release.Release{}
+	return release.Errorf(release.ExitRefused, "the build has changed what was tagged: %s%s", drift[0].Path, andMore(len(drift)-1)).
+		Hint("let it write to a file of its own, or take that one out of git")
 }
 
 // newID is an id that no release has: two exports of one tag within a second get different seconds.

@@ -20,7 +20,7 @@ func (s *Site) Work(ctx context.Context, req Request) error {
 	}
 	worker.Unhangable()
 
-	lock, made, err := s.acquire(ctx, req)
+	lock, made, err := s.acquire(ctx, &req)
 	if err != nil {
 		return err
 	}
