@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/git-rel/rel/internal/journal"
@@ -66,7 +67,11 @@ func (r *run) prune(ctx context.Context) (string, error) {
 	if len(pruned.Removed) == 0 {
 		return nothingPruned, nil
 	}
-	return fmt.Sprintf("%d removed", len(pruned.Removed)), nil
+	names := make([]string, len(pruned.Removed))
+	for i, id := range pruned.Removed {
+		names[i] = string(id)
+	}
+	return fmt.Sprintf("%d removed: %s", len(names), strings.Join(names, ", ")), nil
 }
 
 // pin keeps git from collecting the commits of the releases that can be gone back to.

@@ -55,6 +55,9 @@ func serviceSpec(c config.Service) service.Spec {
 func (s *Site) mayControl(services []*service.Service, command string) error {
 	for i, one := range services {
 		c := s.Config.Service[i]
+		if err := portIsFree(one, command); err != nil {
+			return err
+		}
 		if c.Start+c.Stop+c.RestartCmd+c.Graceful != "" || c.Sudo || one.Spec().Restart == service.None {
 			continue
 		}
@@ -64,6 +67,22 @@ func (s *Site) mayControl(services []*service.Service, command string) error {
 		}
 		return release.Errorf(release.ExitRefused, "%s: its master, %s, is not %s's to signal", c.Name, state.Master, s.Owner.Name).
 			Hint("sudo rel -C %s %s", s.Root.Dir, command).Hint("or sudo = true of [[service]]: rel check prints the sudoers lines")
+	}
+	return nil
+}
+
+// portIsFree refuses to begin with a service that is down while somebody else holds its port, be it an orphan of its own: it could
+// not come up.
+func portIsFree(one *service.Service, command string) error {
+	state, err := one.State()
+	if err != nil || state.Up || one.Spec().Restart == service.None || command == Stop {
+		return nil
+	}
+	for _, port := range state.Ports {
+		if port.Held && !port.Ours {
+			return release.Errorf(release.ExitRefused, "%s: it is down, and %s", one.Spec().Name, port).
+				Hint("end that process, as with kill %d; then again", port.PID)
+		}
 	}
 	return nil
 }

@@ -12,7 +12,7 @@ import (
 // The demo is the first thing that a newcomer runs: it tells its story, checks each exit code on the way, and leaves nothing.
 func TestDemo(t *testing.T) {
 	tmp := t.TempDir()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "rel", "demo")
 	cmd.Env = append(cmd.Environ(), "TMPDIR="+tmp)

@@ -20,22 +20,19 @@ func TestEqualsGitOnRealTrees(t *testing.T) {
 	trees := map[string]string{
 		"go-internal":  filepath.Join(root, "src/cmd/internal"),
 		"net":          filepath.Join(root, "src/net"),
-		"archive":      filepath.Join(root, "src/archive"),
+		"crypto":       filepath.Join(root, "src/crypto"),
 		"x-text":       filepath.Join(cache, "golang.org/x/text@v0.43.0"),
 		"this-project": filepath.Join(filepath.Dir(self), ".."),
 	}
 	for name, dir := range trees {
 		t.Run(name, func(t *testing.T) {
-			if _, err := os.Stat(dir); err != nil {
-				t.Skipf("%s is not on this machine", dir)
-			}
 			r := newRepo(t)
 			r.git("--work-tree="+dir, "-c", "core.bare=false", "add", "-A", "-f", ".")
 			r.git("commit", "-q", "-m", "real")
 			r.git("tag", "v1")
 			got, entries, err := export(t, r.source("v1"))
 			must(t, err)
-			if len(entries) < 10 {
+			if len(entries) < 200 {
 				t.Fatalf("%d entries only", len(entries))
 			}
 			same(t, got, r.archive("v1"))

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Limits of a command that has to end, and of what it prints.
@@ -62,7 +64,7 @@ func (e *ExitError) Error() string {
 	case e.Cause != nil:
 		return fmt.Sprintf("%s: cancelled", e.Name)
 	case e.Signal != 0:
-		return fmt.Sprintf("%s: killed by %s", e.Name, e.Signal)
+		return fmt.Sprintf("%s: killed by %s", e.Name, unix.SignalName(e.Signal))
 	}
 	return fmt.Sprintf("%s: exit %d", e.Name, e.Code)
 }

@@ -45,7 +45,7 @@ func TestRun(t *testing.T) {
 		{"stdin", proc.Command{Shell: "cat; echo end"}, []string{"end"}, ""},
 		{"environment", proc.Command{Path: "env", Env: []string{"PATH=/usr/bin", "A=b"}}, []string{"PATH=/usr/bin", "A=b"}, ""},
 		{"exit status", proc.Command{Name: "build", Shell: "echo no; exit 3"}, []string{"no"}, "build: exit 3"},
-		{"signal", proc.Command{Name: "build", Shell: "kill -9 $$"}, nil, "build: killed by killed"},
+		{"signal", proc.Command{Name: "build", Shell: "kill -9 $$"}, nil, "build: killed by SIGKILL"},
 		{"no such program", proc.Command{Path: "no-such-thing"}, nil, "no-such-thing: no-such-thing: no such program in PATH=/usr/bin:/bin"},
 		{"no such directory", proc.Command{Name: "build", Shell: "pwd", Dir: "/no/such"}, nil, "build: cannot run in /no/such: fork/exec /bin/sh: no such file or directory"},
 	}
