@@ -39,7 +39,8 @@ func (r *run) reverted(bad release.Release, cause, err error) error {
 		return r.failed(cause, err)
 	case r.from.ID == "":
 		return release.Errorf(release.ExitFailed, "%s: %w; nothing was live before it, and nothing is now", bad.Tag, cause).
-			Hint("rel log %d shows the whole run; mend it, cut a new tag and rel activate it", r.rec.Run.Run)
+			Hint("rel log %d shows the whole run; once the cause is mended: rel activate %s, or a new tag if it was the release",
+				r.rec.Run.Run, bad.Tag)
 	case !r.allWereUp():
 		return release.Errorf(release.ExitFailed, "%s: %w; %s is live again, and its services are down as they were before",
 			bad.Tag, cause, r.from.Tag).Hint("the services are down, as they were before: rel start starts them")
@@ -166,10 +167,9 @@ func (r *run) failed(cause, err error) error {
 	case live.ID == "":
 		e.Hint("nothing is live now: rel activate --force TAG puts a release live")
 	default:
-		e.Hint("%s is live now; what its services do is not known: rel status shows it", live.ID)
+		e.Hint("%s is live now; rel status shows what runs", live.ID)
 	}
-	return e.Hint("rel log %d shows the whole run", r.rec.Run.Run).
-		Hint("once the cause is mended: rel activate %s, or rel start", nonEmpty(r.from.Tag, "TAG"))
+	return e.Hint("rel log %d shows the whole run; once the cause is mended: rel activate %s", r.rec.Run.Run, nonEmpty(r.from.Tag, "TAG"))
 }
 
 func nonEmpty(s, instead string) string {
