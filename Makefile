@@ -31,9 +31,9 @@ lint:
 # The race detector needs a C compiler; without one the tests still run, unless this is CI.
 race:
 	@if command -v "$$($(GO) env CC)" >/dev/null; then \
-		echo "$(GO) test -race ./..." && CGO_ENABLED=1 GO="$(GO)" .ci/test -race -timeout 12m; \
+		echo "$(GO) test -race ./..." && CGO_ENABLED=1 GO="$(GO)" .ci/test -race -timeout 18m; \
 	elif [ "$$CI" = true ]; then echo "no C compiler for go test -race"; exit 1; \
-	else echo "no C compiler: $(GO) test without -race" && GO="$(GO)" .ci/test -timeout 12m; fi
+	else echo "no C compiler: $(GO) test without -race" && GO="$(GO)" .ci/test -timeout 18m; fi
 
 cross:
 	@set -e; for target in $(CROSS); do echo "$(GO) build for $$target"; \
