@@ -60,10 +60,7 @@ func (s *Site) cancelHolder(req *Request) (time.Duration, string) {
 	switch {
 	case err != nil || !found:
 		return 0, ""
-	case req.Command == Rollback && rec.Phase == journal.Confirming && s.say(answerBack, rec.Run.Run) == nil:
-		if req.Tag == "" { // that run going back is the rollback that is asked for
-			req.Tag = rec.Run.From
-		}
+	case s.tellBack(rec, req):
 		return backWait, fmt.Sprintf("run %d (%s %s) waited for rel confirm, and was told to go back", rec.Run.Run, rec.Run.Command, rec.Run.To)
 	case req.Command == Rollback && (finished || rec.Cancellable()) && s.canGoBack(*req) && cancel(rec) == nil:
 		if finished {
@@ -75,6 +72,18 @@ func (s *Site) cancelHolder(req *Request) (time.Duration, string) {
 		return letGoWait, ""
 	}
 	return 0, ""
+}
+
+// tellBack answers a run that waits for rel confirm, or that crashed while it did, where a rollback comes instead. A bare rollback
+// is then that run's going back, and not one release further.
+func (s *Site) tellBack(rec journal.Record, req *Request) bool {
+	if req.Command != Rollback || rec.Phase != journal.Confirming || s.say(answerBack, rec.Run.Run) != nil {
+		return false
+	}
+	if req.Tag == "" {
+		req.Tag = rec.Run.From
+	}
+	return true
 }
 
 // canGoBack says whether a rollback has somewhere to go: one that has not must not cancel anybody's work.

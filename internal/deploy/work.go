@@ -30,8 +30,11 @@ func (s *Site) Work(ctx context.Context, req Request) error {
 		return err
 	}
 	defer j.Close()
-	if rec, found, err := j.Current(); err == nil && found && rec.Phase != journal.Finished && !req.deploys() && req.Command != Recover {
-		return pendingError(rec)
+	if rec, found, err := j.Current(); err == nil && found && rec.Phase != journal.Finished {
+		if !req.deploys() && req.Command != Recover {
+			return pendingError(rec)
+		}
+		s.tellBack(rec, &req)
 	}
 	recovered, err := s.recoverCrashed(ctx, j)
 	if err != nil {

@@ -84,3 +84,24 @@ func TestConfirmAfterKill(t *testing.T) {
 		})
 	}
 }
+
+// Where everything of a run that waits is killed, a rollback does not wait for its answer: it is the answer.
+func TestRollbackOfAKilledWait(t *testing.T) {
+	s := newSite(t, options{})
+	s.tag("v1.0", "v1.1", "v1.2")
+	s.want(release.ExitDone, "activate", "v1.0")
+	s.want(release.ExitDone, "activate", "v1.1")
+	c := s.start("activate", "v1.2", "--confirm-within", "10m")
+	if !c.awaitPhase(journal.Confirming) {
+		t.Fatal(c)
+	}
+	worker, guardian, found := s.worker()
+	if !found {
+		t.Fatal("no worker")
+	}
+	must(t, c.cmd.Process.Kill())
+	must(t, proc.SignalAll([]proc.Process{guardian, worker}, syscall.SIGKILL))
+	c.wait()
+	s.says(s.want(release.ExitDone, "rollback"), "v1.1 is live already")
+	s.wantLive("v1.1")
+}
