@@ -32,7 +32,13 @@ func (s *Site) Pending() (journal.Record, bool, error) {
 	if errors.Is(err, fs.ErrPermission) {
 		return rec, false, nil // only the owner can tell
 	}
-	return rec, !held && err == nil, err
+	if held || err != nil {
+		return rec, false, err
+	}
+	// The run may have ended, and another begun, since its record was read: only a record read after the lock was free tells.
+	number := rec.Run.Run
+	rec, found, err = journal.Read(s.Root.State())
+	return rec, found && rec.Phase != journal.Finished && rec.Run.Run == number, err
 }
 
 // recoverCrashed ends the run that crashed, if one did, and says in a sentence what it did. It holds the lock. Done twice it
