@@ -94,7 +94,7 @@ func (s *story) tell(ctx context.Context) error {
 		return err
 	}
 	served, lost := s.visitors.so()
-	s.say(fmt.Sprintf("%d requests were served, %d lost, all while v1.3 was dying. rel --help shows the commands.", served, lost))
+	s.say(fmt.Sprintf("%d requests were served, %d lost. rel --help shows the commands.", served, lost))
 	return nil
 }
 
