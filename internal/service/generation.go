@@ -63,6 +63,9 @@ func (g *generation) look() (string, error) {
 	if !st.Master.Is(g.master) {
 		return g.replaced(st)
 	}
+	if g.stamp != nil && !g.stamped {
+		return fmt.Sprintf("%s has not reloaded", st.Master), nil // or has by now: then who is seen now may be a new worker
+	}
 	takes, err := g.takesRequests(st.Master, append(st.Workers, g.alive()...))
 	if err != nil {
 		return "", err
@@ -71,16 +74,13 @@ func (g *generation) look() (string, error) {
 	for _, w := range st.Workers {
 		switch {
 		case g.isOld(w):
-		case g.stamp != nil && !g.stamped, w.Start < g.since:
+		case w.Start < g.since:
 			g.old = append(g.old, oldWorker{w, true})
 		case takes[w.PID] != no || !g.served:
 			g.fresh = w
 		}
 	}
-	switch {
-	case g.stamp != nil && !g.stamped:
-		return fmt.Sprintf("%s has not reloaded", st.Master), nil
-	case g.fresh.PID == 0 && len(g.old) > 0:
+	if g.fresh.PID == 0 && len(g.old) > 0 {
 		return fmt.Sprintf("%s has no new worker", st.Master), nil
 	}
 	return g.remaining(takes), nil
