@@ -2,7 +2,6 @@ package journal
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/git-rel/rel/internal/disk"
+	"github.com/git-rel/rel/internal/disk/disktest"
 )
 
 // onTinyDisks runs test in a .rel directory on file systems of its own, of 24 MiB and few inodes.
@@ -54,37 +54,6 @@ func ext4Image(t *testing.T) string {
 	return image
 }
 
-// fill uses up every block and every inode of the file system that dir is on.
-func fill(t *testing.T, dir string) {
-	t.Helper()
-	first, err := os.Create(filepath.Join(dir, "filler"))
-	must(t, err)
-	second, err := os.Create(filepath.Join(dir, "filler2")) // takes what the first cannot address
-	must(t, err)
-	for i := 0; err == nil; i++ { // while the directory can still grow
-		var f *os.File
-		if f, err = os.Create(filepath.Join(dir, fmt.Sprint("inode", i))); err == nil {
-			must(t, f.Close())
-		}
-	}
-	for _, f := range []*os.File{first, second} {
-		for _, size := range []int{4096, 1024, 1} {
-			for err = nil; err == nil; {
-				_, err = f.Write(make([]byte, size))
-			}
-			if !errors.Is(err, syscall.ENOSPC) {
-				t.Fatal(err)
-			}
-		}
-		must(t, f.Close())
-	}
-	space, err := disk.Free(dir)
-	must(t, err)
-	if space.Bytes != 0 || space.Inodes != 0 {
-		t.Fatalf("not full: %+v", space)
-	}
-}
-
 func makeReserve(t *testing.T, dir string) {
 	t.Helper()
 	if made, err := disk.MakeReserve(dir); err != nil || !made {
@@ -100,7 +69,7 @@ func fullDisk(t *testing.T, dir string) {
 	j := open(t, dir)
 	makeReserve(t, dir)
 	finish(t, j, 1)
-	fill(t, dir)
+	disktest.Fill(t, filepath.Join(dir, "fill"))
 	for n := 2; n <= 40; n++ {
 		finish(t, j, n)
 	}
@@ -123,7 +92,7 @@ func fullDiskTornTail(t *testing.T, dir string) {
 	finish(t, j, 1)
 	slotOnly(t, j, 2)
 	must(t, j.Close())
-	fill(t, dir)
+	disktest.Fill(t, filepath.Join(dir, "fill"))
 	f, err := os.OpenFile(filepath.Join(dir, historyName), os.O_WRONLY|os.O_APPEND, 0)
 	must(t, err)
 	_, err = f.WriteString(`{"run":2,"comm`)
@@ -142,7 +111,7 @@ func TestFullDiskUntilTheReserveIsGone(t *testing.T) { onTinyDisks(t, fullDiskUn
 func fullDiskUntilTheReserveIsGone(t *testing.T, dir string) {
 	j := open(t, dir)
 	makeReserve(t, dir)
-	fill(t, dir)
+	disktest.Fill(t, filepath.Join(dir, "fill"))
 	n := 0
 	last := func(want string) (wait *NotYetInHistory) {
 		t.Helper()
@@ -169,8 +138,8 @@ func fullDiskUntilTheReserveIsGone(t *testing.T, dir string) {
 		t.Fatalf("run %d waits while there was a reserve: %v", n, wait)
 	}
 	// Somebody else takes what the reserve gave.
-	must(t, os.Remove(filepath.Join(dir, "filler")))
-	fill(t, dir)
+	must(t, os.RemoveAll(filepath.Join(dir, "fill")))
+	disktest.Fill(t, filepath.Join(dir, "fill"))
 	wait := last("wait")
 	if wait.Run != n || !errors.Is(wait, syscall.ENOSPC) {
 		t.Fatalf("got %v at run %d", wait, n)
@@ -190,8 +159,7 @@ func fullDiskUntilTheReserveIsGone(t *testing.T, dir string) {
 	if err := SaveLedger(dir, newLedger()); !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("ledger on a full disk: %v", err)
 	}
-	must(t, os.Remove(filepath.Join(dir, "filler")))
-	must(t, os.Remove(filepath.Join(dir, "inode0")))
+	must(t, os.RemoveAll(filepath.Join(dir, "fill")))
 	must(t, j.flushHistory())
 	runs, err := Tail(dir, 0)
 	must(t, err)

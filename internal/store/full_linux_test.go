@@ -1,77 +1,19 @@
 package store
 
 import (
-	"bytes"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/git-rel/rel/internal/disk"
+	"github.com/git-rel/rel/internal/disk/disktest"
 	"github.com/git-rel/rel/internal/release"
 )
-
-// inPrivateMounts runs the test again in a process whose mounts nobody else sees and which go with it, and is true there.
-func inPrivateMounts(t *testing.T) bool {
-	t.Helper()
-	const mark = "REL_TEST_PRIVATE_MOUNTS"
-	if os.Getenv(mark) == t.Name() {
-		return true
-	}
-	if os.Geteuid() != 0 {
-		t.Skip("needs root to mount a small file system")
-	}
-	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
-	cmd.Env = append(os.Environ(), mark+"="+t.Name())
-	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
-	out, err := cmd.CombinedOutput()
-	switch {
-	case errors.Is(err, unix.EPERM):
-		t.Skip("needs a mount namespace of its own: ", err)
-	case err != nil:
-		t.Errorf("%v\n%s", err, out)
-	case bytes.Contains(out, []byte("--- SKIP")):
-		t.Skipf("%s", out)
-	}
-	return false
-}
-
-// fill takes every free inode and then every free block of the file system that dir is on.
-func fill(t *testing.T, dir string) {
-	t.Helper()
-	must(t, os.MkdirAll(dir, 0o755))
-	blocks, err := os.OpenFile(filepath.Join(dir, "blocks"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	must(t, err)
-	entries, err := os.ReadDir(dir)
-	must(t, err)
-	for i := len(entries); ; i++ {
-		err := unix.Mknod(filepath.Join(dir, fmt.Sprint("inode", i)), unix.S_IFREG|0o600, 0)
-		if errors.Is(err, unix.ENOSPC) {
-			break
-		}
-		must(t, err)
-	}
-	for size := 1 << 20; size > 0; size /= 2 {
-		for err == nil || errors.Is(err, unix.ENOSPC) {
-			if _, err = blocks.Write(make([]byte, size)); err != nil {
-				break
-			}
-		}
-	}
-	must(t, blocks.Close())
-	if !errors.Is(err, unix.ENOSPC) {
-		t.Fatalf("there is room for a block still: %v", err)
-	}
-	if err := os.Symlink("x", filepath.Join(dir, "link")); !errors.Is(err, unix.ENOSPC) {
-		t.Fatalf("there is room for a link still: %v", err)
-	}
-}
 
 // switchWhenFull makes two releases on an empty small file system, fills it, and goes forth and back.
 func switchWhenFull(t *testing.T, dir string, l Layout) {
@@ -81,7 +23,7 @@ func switchWhenFull(t *testing.T, dir string, l Layout) {
 	fillers := filepath.Join(r.Dir, "fill")
 	from := a
 	for i, to := range []release.ID{b, a, b, a} {
-		fill(t, fillers)
+		disktest.Fill(t, fillers)
 		switch {
 		case l.Gap:
 			h, err := r.open()
@@ -98,12 +40,12 @@ func switchWhenFull(t *testing.T, dir string, l Layout) {
 		wantLive(t, r, to, a, b)
 		from = to
 	}
-	fill(t, fillers)
+	disktest.Fill(t, fillers)
 	must(t, r.Clear(a))
 	wantLive(t, r, "", a, b)
 	must(t, r.Settle("", a))
 	wantLive(t, r, a, a, b)
-	fill(t, fillers)
+	disktest.Fill(t, fillers)
 	must(t, r.Remove(b)) // and this makes room
 	wantReleases(t, r, a)
 	must(t, os.RemoveAll(fillers))
@@ -116,7 +58,7 @@ func fullLayouts() map[string]Layout {
 }
 
 func TestSwitchOnAFullTmpfs(t *testing.T) {
-	if !inPrivateMounts(t) {
+	if !disktest.InPrivateMounts(t) {
 		return
 	}
 	dir := t.TempDir()
@@ -133,7 +75,7 @@ func TestSwitchOnAFullTmpfs(t *testing.T) {
 }
 
 func TestSwitchOnAFullExt4(t *testing.T) {
-	if !inPrivateMounts(t) {
+	if !disktest.InPrivateMounts(t) {
 		return
 	}
 	for name, l := range fullLayouts() {
@@ -156,7 +98,7 @@ func TestSwitchOnAFullExt4(t *testing.T) {
 
 // The live path may be a mount point: it can't be exchanged, which is said, and nothing has changed.
 func TestSwitchWithoutExchange(t *testing.T) {
-	if !inPrivateMounts(t) {
+	if !disktest.InPrivateMounts(t) {
 		return
 	}
 	r := open(t, t.TempDir(), Layout{Mode: ModeDirectory, Live: "rel"})
@@ -178,7 +120,7 @@ func TestSwitchWithoutExchange(t *testing.T) {
 
 // Taking over what can't be exchanged with a link needs two renames, and those need live.gap.
 func TestAdoptWithoutExchange(t *testing.T) {
-	if !inPrivateMounts(t) {
+	if !disktest.InPrivateMounts(t) {
 		return
 	}
 	r := open(t, t.TempDir(), Layout{})
