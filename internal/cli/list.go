@@ -72,9 +72,17 @@ func short(commit string) string {
 
 func (a *app) history() *cobra.Command {
 	var count int
+	var app string
 	cmd := a.command(spec{
 		use: "history [flags]", short: "runs, newest first: when, who, from → to, outcome", group: groupLook, args: cobra.NoArgs,
-		example: "  rel history\n  rel history -n 100\n  rel history --json",
+		long: `List the runs, newest first.
+
+The repository that a root deploys from keeps a copy of its history, a commit for each run on refs/rel/history/<app>.
+In a clone that has fetched it, rel history shows that:
+
+  git fetch origin 'refs/rel/*:refs/rel/*'`,
+		example: "  rel history\n  rel history -n 100\n  rel history --json\n  rel history --app shop",
+		exits:   []int{release.ExitNotFound},
 		run: func(*cobra.Command, []string) error {
 			if count < 0 {
 				return release.Errorf(release.ExitUsage, "-n %d: a number of runs from 0 up", count).Hint("-n 0 shows all")
@@ -83,13 +91,9 @@ func (a *app) history() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			runs := []release.Run{}
-			if site.Made() {
-				found, err := journal.Tail(site.Root.State(), count)
-				if err != nil {
-					return err
-				}
-				runs = append(runs, found...)
+			runs, err := pastRuns(site, app, count)
+			if err != nil {
+				return err
 			}
 			if a.json {
 				return a.out.JSON(runs)
@@ -103,7 +107,18 @@ func (a *app) history() *cobra.Command {
 		},
 	})
 	cmd.Flags().IntVarP(&count, "number", "n", 20, "show this many runs; 0 is all")
+	cmd.Flags().StringVar(&app, "app", "", "show what the repository keeps of this app's history")
 	return cmd
+}
+
+// pastRuns are the last count runs of a root; where it has none of its own, or an app is named, those of the repository's copy.
+func pastRuns(site *deploy.Site, app string, count int) (runs []release.Run, err error) {
+	if app == "" && site.Made() {
+		runs, err = journal.Tail(site.Root.State(), count)
+	} else {
+		runs, err = site.AuditedHistory(app, count)
+	}
+	return append([]release.Run{}, runs...), err
 }
 
 // historyTable is the history as a table. On a narrow terminal it leaves out what is least missed: --json has all.

@@ -92,6 +92,9 @@ func (s *Site) checkRepo(ctx context.Context, report *CheckReport) {
 	defer repo.Close()
 	tags, err := repo.Tags(ctx)
 	report.add("repository", repo.Dir+", "+ui.Count(len(tags), "tag"), err)
+	if s.Made() {
+		s.checkAudit(report, repo)
+	}
 	if err == nil && len(tags) == 0 {
 		report.addAs(findingWarn, "tags", "", release.Errorf(release.ExitError, "none yet").Hint("rel cut v0.1.0 makes the first"))
 	}

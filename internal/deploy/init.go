@@ -179,10 +179,7 @@ func (s *Site) initState(ctx context.Context, o InitOptions, made *Inited) error
 	if err := s.Root.Make(); err != nil {
 		return err
 	}
-	lock, err := worker.Acquire(ctx, s.Root.State(), 0)
-	if errors.Is(err, worker.ErrLocked) {
-		return s.lockedError()
-	}
+	lock, err := s.lock(ctx)
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ const cancelWait = 30 * time.Second
 // backWait is how long a rollback waits for the run that it told to go back.
 const backWait = 5 * time.Minute
 
-// letGoWait is how long any command waits for a run that has its outcome already: what is left of it is mostly pruning.
+// letGoWait is how long any command waits for a run that has its outcome already: what is left of it is mostly pruning, and git.
 const letGoWait = 3 * time.Second
 
 // acquire takes the root's lock. A rollback does not wait for a run that has touched nothing yet: it cancels it, so that a
@@ -42,6 +42,18 @@ func (s *Site) acquire(ctx context.Context, req *Request) (lock *worker.Lock, no
 		}
 	}
 	return nil, "", s.lockedError()
+}
+
+// lock takes the root's lock for what is no run. It waits for nothing but a run that has its outcome already.
+func (s *Site) lock(ctx context.Context) (*worker.Lock, error) {
+	lock, err := worker.Acquire(ctx, s.Root.State(), 0)
+	if errors.Is(err, worker.ErrLocked) && s.Holder() == "" {
+		lock, err = worker.Acquire(ctx, s.Root.State(), letGoWait)
+	}
+	if errors.Is(err, worker.ErrLocked) {
+		return nil, s.lockedError()
+	}
+	return lock, err
 }
 
 // byWhom says of a cancelled run that it was not cancelled by Ctrl-C, but by the signal that a rollback sends.

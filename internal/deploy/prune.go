@@ -12,7 +12,6 @@ import (
 	"github.com/git-rel/rel/internal/journal"
 	"github.com/git-rel/rel/internal/proc"
 	"github.com/git-rel/rel/internal/release"
-	"github.com/git-rel/rel/internal/worker"
 )
 
 // Pruned is what a prune did: what it removed, what it left because it is in use, what it could not remove.
@@ -24,10 +23,7 @@ type Pruned struct {
 
 // Prune removes old releases by the configured retention, under the lock.
 func (s *Site) Prune(ctx context.Context, dryRun bool) (Pruned, error) {
-	lock, err := worker.Acquire(ctx, s.Root.State(), 0)
-	if errors.Is(err, worker.ErrLocked) {
-		return Pruned{}, s.lockedError()
-	}
+	lock, err := s.lock(ctx)
 	if err != nil {
 		return Pruned{}, err
 	}

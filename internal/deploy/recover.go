@@ -75,7 +75,7 @@ func (s *Site) recoverCrashed(ctx context.Context, j *journal.Journal) (string, 
 		return "", err
 	}
 	r.warnOfRoom(worker.PrepareLog(s.Root.State(), rec.Run.Run))
-	r.end(runErr)
+	r.end(ctx, runErr)
 	return fmt.Sprintf("run %d had crashed: %s", rec.Run.Run, r.rec.Run.Note), nil
 }
 

@@ -197,7 +197,7 @@ func (r *run) liveNow() release.ID {
 }
 
 // end tells the outcome and closes what the run held.
-func (r *run) end(runErr error) {
+func (r *run) end(ctx context.Context, runErr error) {
 	run := &r.rec.Run
 	r.log.Emit(release.Event{Kind: release.EventEnd, Run: run, Exit: run.Exit, Text: r.rec.Run.Error, Hints: release.Hints(runErr)})
 	for _, unlock := range r.unlock {
@@ -206,7 +206,8 @@ func (r *run) end(runErr error) {
 	if r.hold != nil {
 		r.warn(r.hold.Close())
 	}
-	if r.repo != nil {
+	if _, err := r.open(); err == nil { // a rollback needs no repository: the next run copies then
+		r.warn(r.audit(ctx, r.repo))
 		r.warn(r.repo.Close())
 	}
 	r.log.Close() // nothing is written to it any more

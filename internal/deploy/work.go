@@ -92,7 +92,7 @@ func (s *Site) work(ctx context.Context, j *journal.Journal, req Request, notes 
 		r.warn(err)
 	}
 	r.afterwards(ctx)
-	r.end(runErr)
+	r.end(ctx, runErr)
 	return nil
 }
 

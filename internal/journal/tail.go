@@ -20,7 +20,7 @@ const blockSize = 64 << 10
 // directory dir from its end, as far as it must. Runs that are finished but only in the journal yet are among them.
 func Tail(dir string, n int) ([]release.Run, error) {
 	var runs []release.Run
-	err := newestFirst(dir, func(run release.Run) bool {
+	err := NewestFirst(dir, func(run release.Run) bool {
 		runs = append(runs, run)
 		return n <= 0 || len(runs) < n
 	})
@@ -29,7 +29,7 @@ func Tail(dir string, n int) ([]release.Run, error) {
 
 // Find is the finished run of the given number; false where there is none.
 func Find(dir string, number int) (found release.Run, ok bool, err error) {
-	err = newestFirst(dir, func(run release.Run) bool {
+	err = NewestFirst(dir, func(run release.Run) bool {
 		if run.Run == number {
 			found, ok = run, true
 		}
@@ -95,8 +95,9 @@ func eachLine(f io.ReaderAt, from, to int64, fn func(release.Run, int64) error) 
 	}
 }
 
-// newestFirst calls fn with every finished run, until it returns false.
-func newestFirst(dir string, fn func(release.Run) bool) error {
+// NewestFirst calls fn with every finished run of the .rel directory dir, also those that are only in the journal yet, until it
+// returns false.
+func NewestFirst(dir string, fn func(release.Run) bool) error {
 	f, size, err := openLines(dir)
 	if err != nil {
 		return err

@@ -90,7 +90,8 @@ type Event struct {
 // EventKind says what an event tells.
 type EventKind string
 
-// The kinds of event. A log begins with Begin and ends with End; a log without End is of a run that goes on or crashed.
+// The kinds of event. A log begins with Begin and tells the run up to End; a log without End is of a run that goes on or
+// crashed. After End come warnings at most, of what is kept about the run.
 const (
 	EventBegin    EventKind = "begin"
 	EventStep     EventKind = "step"     // a step begins
