@@ -99,7 +99,7 @@ func (r *run) alreadyLive(ctx context.Context) (bool, error) {
 	if r.req.Force || r.from.ID == "" || r.target.Release.ID != r.from.ID {
 		return false, nil
 	}
-	drift, err := r.drift(r.from.ID, false)
+	drift, err := r.drift(r.from.ID)
 	if err != nil || len(drift) > 0 {
 		return false, err
 	}

@@ -39,7 +39,7 @@ func (r *run) stage(ctx context.Context) error {
 // reuse takes the release that is on disk, unless it is no longer what was tagged: then it is exported again.
 func (r *run) reuse() error {
 	r.rec.Step = release.StepExport
-	drift, err := r.drift(r.target.Release.ID, false)
+	drift, err := r.drift(r.target.Release.ID)
 	if err != nil {
 		return err
 	}
@@ -122,7 +122,7 @@ func (r *run) make(ctx context.Context) (err error) {
 // buildLeftTags refuses a build that has changed what was tagged: the release would be drift from the first, and each way back to
 // it would have to make it anew.
 func (r *run) buildLeftTags(id release.ID) error {
-	drift, err := r.drift(id, false)
+	drift, err := r.drift(id)
 	if err != nil || len(drift) == 0 {
 		return err
 	}
@@ -152,9 +152,9 @@ func (s *Site) taken(id release.ID) bool {
 }
 
 // drift is which tagged files of a release are not as they were tagged. What the service itself writes beside them is no drift.
-func (s *Site) drift(id release.ID, full bool) ([]store.Drift, error) {
-	all, err := s.Root.Verify(id, full)
-	return slices.DeleteFunc(all, func(d store.Drift) bool { return d.What == store.DriftExtra }), err
+func (s *Site) drift(id release.ID) ([]store.Drift, error) {
+	report, err := s.Root.Verify(id, false)
+	return slices.DeleteFunc(report.Drift, func(d store.Drift) bool { return d.What == store.DriftExtra }), err
 }
 
 // space sees beforehand that the disk can take the release.

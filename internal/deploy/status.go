@@ -79,7 +79,7 @@ func (s *Site) Status(ctx context.Context, health bool) (Status, error) {
 		if err := s.sinceWhen(&status); err != nil {
 			return status, err
 		}
-		drift, err := s.drift(v.Live.ID, false)
+		drift, err := s.drift(v.Live.ID)
 		if err != nil {
 			s.Warn(err)
 		}

@@ -41,8 +41,8 @@ func (s *Site) Verify(tag string) (Verified, error) {
 	}
 	verified := Verified{Tag: one.Tag, Commit: one.Commit, Release: one.ID, Files: one.Files}
 	verified.Drift, verified.Extra = []store.Drift{}, []string{}
-	drift, err := s.Root.Verify(one.ID, true)
-	for _, d := range drift {
+	report, err := s.Root.Verify(one.ID, true)
+	for _, d := range report.Drift {
 		if d.What == store.DriftExtra {
 			verified.Extra = append(verified.Extra, d.Path)
 		} else {

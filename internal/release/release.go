@@ -88,6 +88,15 @@ type Entry struct {
 	CTime int64  // ns
 }
 
+// Same tells by stat data alone that a file is still as it was when e was made: now holds its size, inode and times. The
+// manifest that e is from was written at the given time, by the clock of the same file system, in ns. A file changed no earlier
+// than that could be changed once more with equal times, since that clock moves in ticks: it is never believed. The time to look
+// at is ctime, which no program can set.
+func (e Entry) Same(now Entry, written int64) bool {
+	return e.Inode != 0 && e.CTime < written &&
+		e.Inode == now.Inode && e.Size == now.Size && e.MTime == now.MTime && e.CTime == now.CTime
+}
+
 // Git's modes of tree entries.
 const (
 	ModeFile    uint32 = 0o100644
@@ -101,4 +110,5 @@ const (
 type Manifest struct {
 	Release
 	Entries []Entry // sorted by path; a directory before what is in it
+	Written int64   // when its file was written, by that file's mtime, ns; 0 where it was not read from one
 }

@@ -32,6 +32,31 @@ func TestIDs(t *testing.T) {
 	}
 }
 
+func TestSame(t *testing.T) {
+	e := Entry{Path: "f", Kind: Tagged, Mode: ModeFile, Size: 3, Inode: 7, MTime: 100, CTime: 200}
+	for name, c := range map[string]struct {
+		change  func(e, now *Entry)
+		written int64
+		want    bool
+	}{
+		"untouched":                {func(_, _ *Entry) {}, 201, true},
+		"as young as its manifest": {func(_, _ *Entry) {}, 200, false},
+		"younger":                  {func(_, _ *Entry) {}, 199, false},
+		"no manifest's time":       {func(_, _ *Entry) {}, 0, false},
+		"never stamped":            {func(e, now *Entry) { e.Inode, now.Inode = 0, 0 }, 201, false},
+		"another inode":            {func(_, now *Entry) { now.Inode++ }, 201, false},
+		"another size":             {func(_, now *Entry) { now.Size++ }, 201, false},
+		"written to":               {func(_, now *Entry) { now.MTime++ }, 201, false},
+		"its mtime set back":       {func(_, now *Entry) { now.CTime++ }, 201, false},
+	} {
+		e, now := e, e
+		c.change(&e, &now)
+		if got := e.Same(now, c.written); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
 func TestErrors(t *testing.T) {
 	cause := errors.New("no such tag")
 	err := fmt.Errorf("choosing: %w", Errorf(ExitNotFound, "v1.4: %w", cause).Hint("rel list shows the tags"))

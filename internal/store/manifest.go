@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path"
 	"strconv"
 	"strings"
@@ -191,11 +192,8 @@ func (r *Root) Manifest(id release.ID) (release.Manifest, error) {
 	if err != nil {
 		return release.Manifest{}, err
 	}
-	data, err := io.ReadAll(f)
-	if err = errors.Join(err, f.Close()); err != nil {
-		return release.Manifest{}, fmt.Errorf("%s: %w", r.State(manifestsName, string(id)), err)
-	}
-	m, err := decodeManifest(data)
+	m, err := readManifest(f)
+	err = errors.Join(err, f.Close())
 	if err == nil && m.ID != id {
 		err = fmt.Errorf("line 1: it is of %s", m.ID)
 	}
@@ -203,6 +201,20 @@ func (r *Root) Manifest(id release.ID) (release.Manifest, error) {
 		return release.Manifest{}, fmt.Errorf("%s: %w", r.State(manifestsName, string(id)), err)
 	}
 	return m, nil
+}
+
+func readManifest(f *os.File) (release.Manifest, error) {
+	st, err := f.Stat()
+	if err != nil {
+		return release.Manifest{}, err
+	}
+	data, err := io.ReadAll(f)
+	if err != nil {
+		return release.Manifest{}, err
+	}
+	m, err := decodeManifest(data)
+	m.Written = st.ModTime().UnixNano()
+	return m, err
 }
 
 // header reads the first line of a manifest only.
@@ -225,7 +237,7 @@ func (r *Root) header(id release.ID) (release.Release, error) {
 	return m.Release, nil
 }
 
-func (r *Root) openManifest(id release.ID) (io.ReadCloser, error) {
+func (r *Root) openManifest(id release.ID) (*os.File, error) {
 	if _, ok := id.Time(); !ok {
 		return nil, release.Errorf(release.ExitNotFound, "%q: not the id of a release", string(id)).Hint("rel list shows the releases")
 	}

@@ -69,19 +69,13 @@ func (it item) entry(kind release.Kind) release.Entry {
 	if it.st.IsDir() {
 		return e // its stat data change with whatever is made in it
 	}
-	e.Size = it.st.Size
 	it.stamp(&e)
 	return e
 }
 
 // stamp puts the stat data into an entry that tell whether the file has been touched since.
 func (it item) stamp(e *release.Entry) {
-	e.Inode, e.MTime, e.CTime = it.st.Inode, it.st.MTime, it.st.CTime
-}
-
-// touched is true where the stat data do not prove that the file is as it was when e was stamped.
-func (it item) touched(e release.Entry) bool {
-	return e.Inode == 0 || e.Inode != it.st.Inode || e.Size != it.st.Size || e.MTime != it.st.MTime || e.CTime != it.st.CTime
+	e.Size, e.Inode, e.MTime, e.CTime = it.st.Size, it.st.Inode, it.st.MTime, it.st.CTime
 }
 
 // gitMode is the mode of a file as git has it; of what git can't have (a pipe, a socket) it is the kernel's.

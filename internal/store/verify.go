@@ -24,55 +24,70 @@ type Drift struct {
 	What string `json:"what"`
 }
 
-// Verify compares a release's tagged entries with what is on disk, and names what is there beside what was sealed, sorted by
-// path. It believes stat data that are unchanged; with full it reads every file.
-func (r *Root) Verify(id release.ID, full bool) ([]Drift, error) {
+// Report is what a look at a release found.
+type Report struct {
+	Drift []Drift // sorted by path
+	Read  int     // files and links whose content was read
+	Bytes int64   // of it
+}
+
+// Verify compares a release's tagged entries with what is on disk, and names what is there beside what was sealed. It believes
+// stat data that are unchanged; with full it reads every file.
+func (r *Root) Verify(id release.ID, full bool) (Report, error) {
 	m, err := r.Manifest(id)
 	if err != nil {
-		return nil, err
+		return Report{}, err
 	}
 	dir, err := disk.OpenDir(r.ReleaseDir(id))
 	if err != nil {
-		return nil, err
+		return Report{}, err
 	}
-	drift, err := verify(dir, m, full)
-	return drift, errors.Join(err, dir.Close())
+	v := verifier{dir: dir, written: m.Written, full: full}
+	err = v.verify(m.Entries)
+	return v.Report, errors.Join(err, dir.Close())
 }
 
-func verify(dir *disk.Dir, m release.Manifest, full bool) ([]Drift, error) {
-	known := make(map[string]bool, len(m.Entries))
-	for _, e := range m.Entries {
+// verifier is one Verify under way.
+type verifier struct {
+	Report
+	dir     *disk.Dir
+	written int64
+	full    bool
+}
+
+func (v *verifier) verify(entries []release.Entry) error {
+	known := make(map[string]bool, len(entries))
+	for _, e := range entries {
 		known[e.Path] = true
 	}
-	items, err := scan(dir, func(it item) bool { return known[it.path] })
+	items, err := scan(v.dir, func(it item) bool { return known[it.path] })
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var drift []Drift
 	at := make(map[string]item, len(items))
 	for _, it := range items {
 		at[it.path] = it
 		if !known[it.path] {
-			drift = append(drift, Drift{slashed(it), DriftExtra})
+			v.Drift = append(v.Drift, Drift{slashed(it), DriftExtra})
 		}
 	}
-	for _, e := range m.Entries {
+	for _, e := range entries {
 		if e.Kind != release.Tagged {
 			continue
 		}
 		it, ok := at[e.Path]
 		what := DriftMissing
 		if ok {
-			if what, err = compare(dir, it, e, full); err != nil {
-				return nil, err
+			if what, err = v.compare(it, e); err != nil {
+				return err
 			}
 		}
 		if what != "" {
-			drift = append(drift, Drift{e.Path, what})
+			v.Drift = append(v.Drift, Drift{e.Path, what})
 		}
 	}
-	slices.SortFunc(drift, func(a, b Drift) int { return cmp.Compare(a.Path, b.Path) })
-	return drift, nil
+	slices.SortFunc(v.Drift, func(a, b Drift) int { return cmp.Compare(a.Path, b.Path) })
+	return nil
 }
 
 func slashed(it item) string {
@@ -83,7 +98,7 @@ func slashed(it item) string {
 }
 
 // compare says how an item differs from its entry; "" if it does not.
-func compare(dir *disk.Dir, it item, e release.Entry, full bool) (string, error) {
+func (v *verifier) compare(it item, e release.Entry) (string, error) {
 	regular := func(mode uint32) bool { return mode == release.ModeFile || mode == release.ModeExec }
 	mode := gitMode(it.st)
 	if mode != e.Mode && !(regular(mode) && regular(e.Mode)) {
@@ -92,16 +107,21 @@ func compare(dir *disk.Dir, it item, e release.Entry, full bool) (string, error)
 	if mode == release.ModeDir {
 		return "", nil
 	}
-	if full || it.touched(e) {
+	if v.full || !e.Same(it.entry(e.Kind), v.written) {
 		if it.st.Size != e.Size {
 			return DriftContent, nil
 		}
-		id, err := blobID(dir, e.Path, e.ID, it.st.IsLink())
+		id, err := blobID(v.dir, e.Path, e.ID, it.st.IsLink())
 		if missing(err) {
 			return DriftMissing, nil // gone since it was scanned
 		}
-		if err != nil || id != e.ID {
-			return DriftContent, err
+		if err != nil {
+			return "", err
+		}
+		v.Read++
+		v.Bytes += e.Size
+		if id != e.ID {
+			return DriftContent, nil
 		}
 	}
 	if mode != e.Mode {
