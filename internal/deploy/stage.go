@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/git-rel/rel/internal/disk"
@@ -44,8 +45,7 @@ func (r *run) reuse() error {
 		return err
 	}
 	if len(drift) > 0 {
-		r.note("%s has changed since it was exported (%s, %s%s): exporting it again",
-			r.target.Release.ID, drift[0].Path, drift[0].What, andMore(len(drift)-1))
+		r.note("%s has changed since it was exported (%s): exporting it again", r.target.Release.ID, told(drift))
 		r.target.Checked = ""
 		return nil
 	}
@@ -71,11 +71,20 @@ func (r *run) makeOrTake(ctx context.Context) error {
 	return r.take()
 }
 
-func andMore(n int) string {
-	if n <= 0 {
-		return ""
+// driftTold is how many drifted files a run names.
+const driftTold = 5
+
+// told names the first drifted files, and how they changed.
+func told(drift []store.Drift) string {
+	var words []string
+	for _, d := range drift[:min(len(drift), driftTold)] {
+		words = append(words, d.Path+": "+d.What)
 	}
-	return fmt.Sprintf(" and %d more", n)
+	text := strings.Join(words, ", ")
+	if more := len(drift) - len(words); more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
 }
 
 // make exports and builds the target. Whatever goes wrong, what it made is removed again: without a manifest it is nothing.
@@ -127,7 +136,7 @@ func (r *run) buildLeftTags(id release.ID) error {
 		return err
 	}
 	r.to = release.Release{}
-	return release.Errorf(release.ExitRefused, "the build has changed what was tagged: %s%s", drift[0].Path, andMore(len(drift)-1)).
+	return release.Errorf(release.ExitRefused, "the build has changed what was tagged: %s", told(drift)).
 		Hint("let it write to a file of its own, or take that one out of git")
 }
 

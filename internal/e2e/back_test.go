@@ -153,7 +153,8 @@ func TestBackToDrifted(t *testing.T) {
 		must(t, os.WriteFile(filepath.Join(s.dir, "releases", string(old), "lib/part0/0.txt"), []byte("patched by hand\n"), 0o644))
 		must(t, os.Remove(filepath.Join(s.dir, "releases", string(old), "lib/part1/1.txt")))
 		s.says(s.want(release.ExitRefused, "verify", "v1.0"), "lib/part0/0.txt", "lib/part1/1.txt")
-		s.says(s.want(release.ExitDone, "rollback"), "has changed since it was exported", "and 1 more", "exporting it again")
+		s.says(s.want(release.ExitDone, "rollback"), "has changed since it was exported",
+			"lib/part0/0.txt: content, lib/part1/1.txt: missing", "exporting it again")
 		s.wantLive("v1.0")
 		if now := s.lastRun().Now; now == old {
 			t.Error("the drifted release is live")
