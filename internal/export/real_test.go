@@ -1,13 +1,17 @@
 package export
 
 import (
+	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/git-rel/rel/internal/objects"
 	"github.com/git-rel/rel/internal/release"
 )
 
@@ -40,29 +44,83 @@ func TestEqualsGitOnRealTrees(t *testing.T) {
 	}
 }
 
-// Repositories that the caller names, at up to five tags each: REL_TEST_REPOS=/a:/b.git
+// Repositories that the caller names, at five tags each, whole and one directory alone: REL_TEST_REPOS=/a:/b.git
 func TestEqualsGitOnRepositories(t *testing.T) {
 	repos := os.Getenv("REL_TEST_REPOS")
 	if repos == "" {
 		t.Skip("REL_TEST_REPOS names no repositories to compare with")
 	}
 	for _, dir := range filepath.SplitList(repos) {
-		r := repo{t, dir}
-		tags := strings.Fields(r.git("for-each-ref", "--sort=-creatordate", "--format=%(refname:short)", "refs/tags"))
-		for i := range 5 {
-			if len(tags) == 0 {
-				break
+		t.Run(filepath.Base(filepath.Dir(dir))+"/"+filepath.Base(dir), func(t *testing.T) {
+			for _, tag := range (repo{t, dir}).spread(5) {
+				t.Run(tag, func(t *testing.T) { equalsGit(t, repo{t, dir}, tag) })
 			}
-			tag := tags[i*(len(tags)-1)/4]
-			t.Run(filepath.Base(filepath.Dir(dir))+"/"+filepath.Base(dir)+"@"+tag, func(t *testing.T) {
-				r := repo{t, dir}
-				got, _, err := export(t, r.source(tag))
-				if release.ExitCode(err) == release.ExitRefused {
-					t.Skipf("refused: %v", err)
-				}
-				must(t, err)
-				same(t, got, r.archive(tag))
-			})
+		})
+	}
+}
+
+// spread are n tags whose export is not refused and whose objects are there, spread over the history.
+func (r repo) spread(n int) (chosen []string) {
+	var tags []string
+	for _, line := range strings.Split(r.git("for-each-ref", "--sort=-creatordate", "--format=%(refname:short) %(objecttype)%(*objecttype)", "refs/tags"), "\n") {
+		if name, kind, _ := strings.Cut(line, " "); strings.HasSuffix(kind, "commit") {
+			tags = append(tags, name)
 		}
 	}
+	passed := map[string]bool{}
+	for i := range min(n, len(tags)) {
+		from := i * len(tags) / n
+		for _, tag := range slices.Concat(tags[from:], tags[:from]) {
+			if passed[tag] || slices.Contains(chosen, tag) {
+				continue
+			}
+			_, err := Survey(context.Background(), r.source(tag))
+			if release.ExitCode(err) != release.ExitRefused && !errors.Is(err, objects.ErrMissing) {
+				chosen = append(chosen, tag)
+				break
+			}
+			r.t.Logf("passed over: %v", err)
+			passed[tag] = true
+		}
+	}
+	r.t.Logf("%d tags chosen of %d, %d passed over", len(chosen), len(tags), len(passed))
+	return chosen
+}
+
+// equalsGit compares a tag's export, and that of its largest directory, with what git makes of them.
+func equalsGit(t *testing.T, r repo, tag string) {
+	t.Helper()
+	got, _, err := export(t, r.source(tag))
+	must(t, err)
+	want := r.archive(tag)
+	same(t, got, want)
+	must(t, errors.Join(os.RemoveAll(got), os.RemoveAll(want)))
+
+	src := r.source(tag)
+	if src.Path = r.largest(tag); src.Path == "" {
+		return
+	}
+	got, _, err = export(t, src)
+	must(t, err)
+	same(t, got, filepath.Join(r.archive(tag, src.Path), src.Path))
+}
+
+// largest is the directory of the first or second level with most files that are exported, "" if there is none.
+func (r repo) largest(tag string) string {
+	r.t.Helper()
+	plan, err := Survey(context.Background(), r.source(tag))
+	must(r.t, err)
+	files := map[string]int{}
+	best := ""
+	for _, f := range plan.files {
+		parts := strings.Split(f.path, "/")
+		if len(parts) == 1 {
+			continue
+		}
+		dir := strings.Join(parts[:min(2, len(parts)-1)], "/")
+		if files[dir]++; best == "" || files[dir] > files[best] {
+			best = dir
+		}
+	}
+	return best
 }
