@@ -172,7 +172,7 @@ func (m *memory) write(dir string) error {
 			return err
 		}
 	}
-	return parallel(context.Background(), len(m.dirs), func(i int) error {
+	return parallel(context.Background(), cores(), len(m.dirs), func(_, i int) error {
 		d, err := unix.Open(filepath.Join(dir, m.dirs[i]), unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 		if err != nil {
 			return err

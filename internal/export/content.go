@@ -4,26 +4,9 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/git-rel/rel/internal/objects"
 )
-
-// settle gives an open file exactly the permissions perm, which umask or an inherited ACL may have cut, and returns its stat data.
-func settle(f *os.File, perm uint32) (st unix.Stat_t, err error) {
-	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
-		return st, err
-	}
-	if uint32(st.Mode)&0o7777 == perm {
-		return st, nil
-	}
-	if err := unix.Fchmod(int(f.Fd()), perm); err != nil {
-		return st, err
-	}
-	return st, unix.Fstat(int(f.Fd()), &st)
-}
 
 // fill writes a file's content and returns the id of what it wrote.
 func (w *writer) fill(ctx context.Context, out io.Writer, i int) (objects.ID, error) {

@@ -183,5 +183,5 @@ func reopened(t testing.TB, plan *Plan, dir string) *writer {
 	root, err := disk.OpenDir(dir)
 	must(t, err)
 	t.Cleanup(func() { must(t, root.Close()) })
-	return &writer{plan: plan, root: root, parent: root}
+	return newWriter(plan, root, nil)
 }

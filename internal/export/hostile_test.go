@@ -194,7 +194,7 @@ func TestCollision(t *testing.T) {
 	dir := t.TempDir()
 	d, err := disk.OpenDir(dir)
 	must(t, err)
-	w := &writer{plan: plan, root: d, parent: d, entries: make([]release.Entry, len(plan.files))}
+	w := newWriter(plan, d, nil)
 	must(t, w.makeDirs(context.Background()))
 	// What a file system does that does not tell case apart: the second name is there already.
 	must(t, os.WriteFile(filepath.Join(dir, "dir/name"), nil, 0o644))
@@ -209,11 +209,11 @@ func TestCollision(t *testing.T) {
 	must(t, os.Symlink(victim, filepath.Join(dir, "dir")))
 	must(t, os.Symlink(filepath.Join(victim, "plain"), filepath.Join(dir, "plain")))
 	for i := range plan.files {
-		if err := w.writeFile(context.Background(), i); err == nil {
+		if err := w.writeFile(context.Background(), &openDirs{root: d, most: 4}, i); err == nil {
 			t.Errorf("%s: written through a link", plan.files[i].path)
 		}
 	}
-	must(t, d.Close())
+	must(t, w.close())
 	if left, err := os.ReadDir(victim); err != nil || len(left) > 0 {
 		t.Errorf("written outside: %v %v", left, err)
 	}

@@ -30,7 +30,7 @@ func isPointer(data []byte) bool {
 // measure finds the sizes of all files, adds them up, and refuses Git LFS pointers.
 func (p *Plan) measure(ctx context.Context) error {
 	p.order = p.inPackOrder()
-	if err := parallel(ctx, len(p.order), func(i int) error { return p.measureFile(&p.files[p.order[i]]) }); err != nil {
+	if err := parallel(ctx, cores(), len(p.order), func(_, i int) error { return p.measureFile(&p.files[p.order[i]]) }); err != nil {
 		return err
 	}
 	p.Files = len(p.files) + len(p.links)
@@ -103,22 +103,26 @@ func (p *Plan) inPackOrder() []int {
 // stride is how many neighbours in pack order one worker takes at a time.
 const stride = 32
 
-// parallel calls do for 0 to n-1 on all cores, a stretch of neighbours in one place, until one call fails or ctx ends.
-func parallel(ctx context.Context, n int, do func(i int) error) error {
+// cores is how many workers there should be. It may change while rel runs.
+func cores() int { return runtime.GOMAXPROCS(0) }
+
+// parallel calls do for 0 to n-1 by so many workers, a stretch of neighbours by one, until a call fails or ctx ends. do is told
+// the number of the worker that calls.
+func parallel(ctx context.Context, workers, n int, do func(worker, i int) error) error {
 	var next atomic.Int64
 	var once sync.Once
 	var first error
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var workers sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), n/stride+1) {
-		workers.Go(func() {
+	var all sync.WaitGroup
+	for worker := range min(workers, n/stride+1) {
+		all.Go(func() {
 			for {
 				from := int(next.Add(stride)) - stride
 				for i := from; i < min(from+stride, n); i++ {
 					err := ctx.Err()
 					if err == nil {
-						err = do(i)
+						err = do(worker, i)
 					}
 					if err != nil {
 						once.Do(func() { first = err; cancel() })
@@ -131,6 +135,6 @@ func parallel(ctx context.Context, n int, do func(i int) error) error {
 			}
 		})
 	}
-	workers.Wait()
+	all.Wait()
 	return first
 }

@@ -33,7 +33,7 @@ func (w *writer) syncEach(ctx context.Context) error {
 		}
 		return errors.Join(f.Sync(), f.Close())
 	}
-	err := parallel(ctx, len(w.plan.files), func(i int) error { return sync(w.plan.files[i].path, unix.O_RDONLY) })
+	err := parallel(ctx, cores(), len(w.plan.files), func(_, i int) error { return sync(w.plan.files[i].path, unix.O_RDONLY) })
 	if err != nil {
 		return err
 	}

@@ -6,12 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path"
 	"slices"
-	"strings"
 	"sync"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/git-rel/rel/internal/disk"
 	"github.com/git-rel/rel/internal/release"
@@ -33,8 +29,8 @@ func (p *Plan) Write(ctx context.Context, dir string, progress func(done, total 
 	if err != nil {
 		return nil, err
 	}
-	w := &writer{plan: p, root: root, parent: root, tell: progress, entries: make([]release.Entry, len(p.files))}
-	defer func() { err = errors.Join(err, w.leave(), root.Close()) }()
+	w := newWriter(p, root, progress)
+	defer func() { err = errors.Join(err, w.close()) }()
 	for _, step := range []func(context.Context) error{w.substitute, w.makeDirs, w.writeFiles, w.makeLinks, w.sync, w.statDirs} {
 		if err := step(ctx); err != nil {
 			return nil, err
@@ -46,47 +42,33 @@ func (p *Plan) Write(ctx context.Context, dir string, progress func(done, total 
 
 // writer is one Write under way.
 type writer struct {
-	plan       *Plan
-	root       *disk.Dir
-	parent     *disk.Dir // the directory that the last path entered, root itself or one to be closed
-	parentPath string
-	subst      substitution
-	entries    []release.Entry // of files, at their index in plan; then of links and directories
-	large      sync.Mutex      // held while a large file is converted: one at a time bounds the memory
+	plan    *Plan
+	root    *disk.Dir
+	dirs    []*openDirs // of each worker; the first is also for what is done by one
+	subst   substitution
+	entries []release.Entry // of files, at their index in plan; then of links and directories
+	large   sync.Mutex      // held while a large file is converted: one at a time bounds the memory
 
 	telling    sync.Mutex
 	tell       func(done, total int64)
 	done, told int64
 }
 
-// enter opens the directory that path lies in. Only one is open at a time, whatever the depth.
-func (w *writer) enter(p string) (*disk.Dir, string, error) {
-	dir, name := path.Split(p)
-	dir = strings.TrimSuffix(dir, "/")
-	if dir == w.parentPath {
-		return w.parent, name, nil
+func newWriter(p *Plan, root *disk.Dir, progress func(done, total int64)) *writer {
+	w := &writer{plan: p, root: root, tell: progress, entries: make([]release.Entry, len(p.files))}
+	w.dirs = make([]*openDirs, cores())
+	for i := range w.dirs {
+		w.dirs[i] = &openDirs{root: root, most: max(mostOpen/len(w.dirs), 4)}
 	}
-	if err := w.leave(); err != nil {
-		return nil, "", err
-	}
-	if dir == "" {
-		return w.root, name, nil
-	}
-	d, err := w.root.Dir(dir)
-	if err != nil {
-		return nil, "", err
-	}
-	w.parent, w.parentPath = d, dir
-	return d, name, nil
+	return w
 }
 
-func (w *writer) leave() error {
-	if w.parent == w.root {
-		return nil
+func (w *writer) close() error {
+	var errs []error
+	for _, d := range w.dirs {
+		errs = append(errs, d.close())
 	}
-	d := w.parent
-	w.parent, w.parentPath = w.root, ""
-	return d.Close()
+	return errors.Join(append(errs, w.root.Close())...)
 }
 
 // substitute expands the placeholders of all files with export-subst beforehand.
@@ -118,7 +100,7 @@ func (w *writer) makeDirs(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		d, name, err := w.enter(p)
+		d, name, err := w.dirs[0].enter(p)
 		if err != nil {
 			return err
 		}
@@ -130,28 +112,30 @@ func (w *writer) makeDirs(ctx context.Context) error {
 }
 
 func (w *writer) writeFiles(ctx context.Context) error {
-	return parallel(ctx, len(w.plan.order), func(i int) error { return w.writeFile(ctx, w.plan.order[i]) })
+	return parallel(ctx, len(w.dirs), len(w.plan.order), func(worker, i int) error {
+		return w.writeFile(ctx, w.dirs[worker], w.plan.order[i])
+	})
 }
 
-func (w *writer) writeFile(ctx context.Context, i int) (err error) {
+func (w *writer) writeFile(ctx context.Context, dirs *openDirs, i int) (err error) {
 	f := &w.plan.files[i]
 	perm := f.mode & 0o777
-	out, err := disk.Beneath(w.root.File(), f.path, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL, perm)
+	out, err := dirs.create(f.path, perm)
 	if err != nil {
 		return w.collision(f.path, err)
 	}
 	defer func() {
-		if closing := out.Close(); err == nil && closing != nil {
-			err = in(f.path, cause(closing))
+		if closing := out.close(); err == nil && closing != nil {
+			err = in(f.path, closing)
 		}
 	}()
 	id, err := w.fill(ctx, out, i)
 	if err != nil {
 		return in(f.path, cause(err))
 	}
-	st, err := settle(out, perm)
+	st, err := out.settle(perm)
 	if err != nil {
-		return in(f.path, cause(err))
+		return in(f.path, err)
 	}
 	w.entries[i] = release.Entry{
 		Path: f.path, Mode: f.mode, Kind: release.Tagged, Size: st.Size, ID: id.String(),
@@ -167,7 +151,7 @@ func (w *writer) makeLinks(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		d, name, err := w.enter(l.path)
+		d, name, err := w.dirs[0].enter(l.path)
 		if err != nil {
 			return err
 		}
@@ -190,7 +174,7 @@ func (w *writer) makeLinks(ctx context.Context) error {
 // statDirs takes the stat data of the directories, which changed with all that was put into them.
 func (w *writer) statDirs(context.Context) error {
 	for _, p := range w.plan.dirs {
-		d, name, err := w.enter(p)
+		d, name, err := w.dirs[0].enter(p)
 		if err != nil {
 			return err
 		}
