@@ -29,7 +29,11 @@ func isPointer(data []byte) bool {
 
 // measure finds the sizes of all files, adds them up, and refuses Git LFS pointers.
 func (p *Plan) measure(ctx context.Context) error {
-	p.order = p.inPackOrder()
+	order, err := p.inPackOrder(ctx)
+	if err != nil {
+		return err
+	}
+	p.order = order
 	if err := parallel(ctx, cores(), len(p.order), func(_, i int) error { return p.measureFile(&p.files[p.order[i]]) }); err != nil {
 		return err
 	}
@@ -78,26 +82,30 @@ func refusePointer(path string) *release.Error {
 
 // inPackOrder are the indices of files in the order in which the packs have their blobs: bases of deltas are then still at hand,
 // and files with the same content come together.
-func (p *Plan) inPackOrder() []int {
+func (p *Plan) inPackOrder(ctx context.Context) ([]int, error) {
 	type at struct {
 		index, pack int
 		offset      int64
 	}
 	places := make([]at, len(p.files))
-	for i, f := range p.files {
+	err := parallel(ctx, cores(), len(p.files), func(_, i int) error {
 		places[i] = at{index: i, pack: -1}
-		if pack, offset, ok := p.src.Store.Position(f.id); ok {
+		if pack, offset, ok := p.src.Store.Position(p.files[i].id); ok {
 			places[i] = at{i, pack, offset}
 		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
-	slices.SortStableFunc(places, func(a, b at) int {
-		return cmp.Or(cmp.Compare(a.pack, b.pack), cmp.Compare(a.offset, b.offset))
+	slices.SortFunc(places, func(a, b at) int {
+		return cmp.Or(cmp.Compare(a.pack, b.pack), cmp.Compare(a.offset, b.offset), cmp.Compare(a.index, b.index))
 	})
 	order := make([]int, len(places))
 	for i, a := range places {
 		order[i] = a.index
 	}
-	return order
+	return order, nil
 }
 
 // stride is how many neighbours in pack order one worker takes at a time.

@@ -101,12 +101,39 @@ func (x *index) offset(i int) (int64, error) {
 	return int64(v), nil
 }
 
-// find is the position of id in the index.
+// find is the position of id in the index. Ids are spread evenly, so that a few guesses by their value come close; the rest is
+// a binary search, as for an index that somebody made otherwise.
 func (x *index) find(id []byte) (int, bool) {
 	lo, hi := 0, int(binary.BigEndian.Uint32(x.fanout[int(id[0])*4:]))
 	if id[0] > 0 {
 		lo = int(binary.BigEndian.Uint32(x.fanout[int(id[0])*4-4:]))
 	}
+	lo, hi = x.narrow(lo, hi, binary.BigEndian.Uint64(id))
 	i := lo + sort.Search(hi-lo, func(i int) bool { return bytes.Compare(x.name(lo+i), id) >= 0 })
 	return i, i < hi && bytes.Equal(x.name(i), id)
+}
+
+// guesses are few: each leaves about the square root of what was there, of 100,000 ids with the same first byte 2 after four.
+const guesses = 4
+
+// narrow limits the positions lo to hi, exclusively, of ids with the same first byte to those that can begin with key.
+func (x *index) narrow(lo, hi int, key uint64) (int, int) {
+	least, most := key&^(1<<56-1), key|(1<<56-1) // what the ids from lo to hi begin with, at least and at most
+	for range guesses {
+		if hi-lo < 4 || least >= most {
+			break
+		}
+		mid := lo + int(float64(key-least)/float64(most-least)*float64(hi-lo-1))
+		switch v := binary.BigEndian.Uint64(x.name(mid)); {
+		case v < least || v > most:
+			return lo, hi // not in order: damaged
+		case v < key:
+			lo, least = mid+1, v
+		case v > key:
+			hi, most = mid, v
+		default:
+			return lo, hi
+		}
+	}
+	return lo, hi
 }
