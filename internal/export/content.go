@@ -8,8 +8,8 @@ import (
 	"github.com/git-rel/rel/internal/objects"
 )
 
-// fill writes a file's content and returns the id of what it wrote.
-func (w *writer) fill(ctx context.Context, out io.Writer, i int) (objects.ID, error) {
+// fill writes a file's content, which it may hold in buf, and returns the id of what it wrote.
+func (w *writer) fill(ctx context.Context, out io.Writer, buf []byte, i int) (objects.ID, error) {
 	f := &w.plan.files[i]
 	if f.size > streamOver {
 		if f.conv.none() {
@@ -18,7 +18,7 @@ func (w *writer) fill(ctx context.Context, out io.Writer, i int) (objects.ID, er
 		w.large.Lock()
 		defer w.large.Unlock()
 	}
-	data, err := w.converted(ctx, f)
+	data, err := w.converted(ctx, f, buf)
 	if err != nil {
 		return f.id, err
 	}
@@ -35,9 +35,9 @@ func (w *writer) fill(ctx context.Context, out io.Writer, i int) (objects.ID, er
 	return id, err
 }
 
-// converted is a file's content as git's checkout would write it.
-func (w *writer) converted(ctx context.Context, f *file) ([]byte, error) {
-	o, err := w.plan.src.Store.Read(f.id)
+// converted is a file's content as git's checkout would write it. It may be in buf.
+func (w *writer) converted(ctx context.Context, f *file, buf []byte) ([]byte, error) {
+	o, err := w.plan.src.Store.ReadInto(f.id, buf)
 	if err != nil {
 		return nil, err
 	}

@@ -14,12 +14,16 @@ import (
 // mostOpen is how many directories are open at a time, in all workers together.
 const mostOpen = 512
 
-// openDirs are the directories that one worker has open. A file is opened by its name from the directory it is in, which costs
+// bufSize is the size up to which a file's content is held in memory that is used again.
+const bufSize = 256 << 10
+
+// openDirs are the directories that one worker has open, and its memory. A file is opened by its name from the directory it is in, which costs
 // half of what its whole path does.
 type openDirs struct {
 	root *disk.Dir
 	most int
 	at   map[string]*disk.Dir
+	buf  []byte // for the content of the file being written
 }
 
 // enter opens the directory that path lies in, and tells path's last part. The directory is good until the next call.

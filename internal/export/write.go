@@ -58,7 +58,7 @@ func newWriter(p *Plan, root *disk.Dir, progress func(done, total int64)) *write
 	w := &writer{plan: p, root: root, tell: progress, entries: make([]release.Entry, len(p.files))}
 	w.dirs = make([]*openDirs, cores())
 	for i := range w.dirs {
-		w.dirs[i] = &openDirs{root: root, most: max(mostOpen/len(w.dirs), 4)}
+		w.dirs[i] = &openDirs{root: root, most: max(mostOpen/len(w.dirs), 4), buf: make([]byte, bufSize)}
 	}
 	return w
 }
@@ -82,7 +82,7 @@ func (w *writer) substitute(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		data, err := w.converted(ctx, f)
+		data, err := w.converted(ctx, f, nil)
 		if err != nil {
 			return in(f.path, err)
 		}
@@ -129,7 +129,7 @@ func (w *writer) writeFile(ctx context.Context, dirs *openDirs, i int) (err erro
 			err = in(f.path, closing)
 		}
 	}()
-	id, err := w.fill(ctx, out, i)
+	id, err := w.fill(ctx, out, dirs.buf, i)
 	if err != nil {
 		return in(f.path, cause(err))
 	}

@@ -15,12 +15,20 @@ type buffer struct {
 	spilled bool
 }
 
-// alloc makes a buffer. Keep asks for ordinary memory, which is refused above maxRead.
-func (s *Store) alloc(size int64, keep bool) (buffer, error) {
+// room is where an object is to be: with keep, in ordinary memory however large it is; in buf where that is large enough.
+type room struct {
+	keep bool
+	buf  []byte
+}
+
+// alloc makes a buffer. Ordinary memory is refused above maxRead. What is in it is to be overwritten.
+func (s *Store) alloc(size int64, to room) (buffer, error) {
 	switch {
-	case keep && size > maxRead:
+	case size > 0 && size <= int64(cap(to.buf)):
+		return buffer{data: to.buf[:size]}, nil
+	case to.keep && size > maxRead:
 		return buffer{}, &roomError{fmt.Errorf("its %d bytes are more than are read into memory", size)}
-	case keep || size < s.spill:
+	case to.keep || size < s.spill:
 		return buffer{data: make([]byte, size)}, nil
 	}
 	data, err := newSpill(s.tempDir, size)

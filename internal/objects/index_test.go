@@ -124,7 +124,7 @@ func FuzzPack(f *testing.F) {
 		if size > 1<<24 {
 			return
 		}
-		_, b, err := s.unpack(p, int64(at), false)
+		_, b, err := s.unpack(p, int64(at), room{})
 		defer b.free()
 		if err == nil && (headErr != nil || int64(len(b.data)) != size) {
 			t.Fatalf("%d bytes; its head says %d, %v", len(b.data), size, headErr)

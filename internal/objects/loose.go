@@ -80,7 +80,7 @@ func (s *Store) readLoose(l loose) (Kind, []byte, error) {
 		return 0, nil, errLong
 	}
 	// The head stays in front, since matches may refer to it.
-	b, err := s.alloc(int64(start)+size, true)
+	b, err := s.alloc(int64(start)+size, room{keep: true})
 	if err != nil {
 		return 0, nil, err
 	}

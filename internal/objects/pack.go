@@ -133,8 +133,8 @@ func (s *Store) deltaResult(p *pack, e entry) (int64, error) {
 	return size, err
 }
 
-// unpack makes the object of the entry at an offset. Where keep is set, it is in ordinary memory however large it is.
-func (s *Store) unpack(p *pack, at int64, keep bool) (Kind, buffer, error) {
+// unpack makes the object of the entry at an offset.
+func (s *Store) unpack(p *pack, at int64, to room) (Kind, buffer, error) {
 	if kind, data, ok := s.cache.get(place{p.num, at}); ok {
 		return kind, buffer{data: data}, nil
 	}
@@ -143,15 +143,15 @@ func (s *Store) unpack(p *pack, at int64, keep bool) (Kind, buffer, error) {
 		return 0, buffer{}, err
 	}
 	if e.kind < offsetDelta {
-		b, err := s.inflateEntry(p, e, keep)
+		b, err := s.inflateEntry(p, e, to)
 		return e.kind, b, err
 	}
-	return s.unpackDelta(p, e, keep)
+	return s.unpackDelta(p, e, to)
 }
 
 // unpackDelta collects the deltas down to a base that is whole or in the cache, then applies them upwards. A pack has as many
 // entries as its index says, so a longer chain has gone round.
-func (s *Store) unpackDelta(p *pack, e entry, keep bool) (Kind, buffer, error) {
+func (s *Store) unpackDelta(p *pack, e entry, to room) (Kind, buffer, error) {
 	var chain []entry
 	var base buffer
 	var kind Kind
@@ -171,7 +171,7 @@ func (s *Store) unpackDelta(p *pack, e entry, keep bool) (Kind, buffer, error) {
 		if e.kind >= offsetDelta {
 			continue
 		}
-		if base, err = s.inflateEntry(p, e, false); err != nil {
+		if base, err = s.inflateEntry(p, e, room{}); err != nil {
 			return 0, buffer{}, fmt.Errorf("its delta's base at offset %d: %w", e.at, err)
 		}
 		kind = e.kind
@@ -179,7 +179,11 @@ func (s *Store) unpackDelta(p *pack, e entry, keep bool) (Kind, buffer, error) {
 		break
 	}
 	for i := len(chain) - 1; i >= 0; i-- {
-		next, err := s.patch(p, chain[i], base, keep && i == 0)
+		var at room // of what is only on the way
+		if i == 0 {
+			at = to
+		}
+		next, err := s.patch(p, chain[i], base, at)
 		base.free()
 		if err != nil {
 			return 0, buffer{}, fmt.Errorf("the delta at offset %d: %w", chain[i].at, err)
@@ -200,8 +204,8 @@ func (s *Store) remember(p *pack, at int64, kind Kind, b buffer) {
 }
 
 // inflateEntry inflates an entry's data, object or delta.
-func (s *Store) inflateEntry(p *pack, e entry, keep bool) (buffer, error) {
-	b, err := s.alloc(e.size, keep)
+func (s *Store) inflateEntry(p *pack, e entry, to room) (buffer, error) {
+	b, err := s.alloc(e.size, to)
 	if err != nil {
 		return buffer{}, err
 	}
@@ -220,7 +224,7 @@ func (s *Store) inflateTo(dst, src []byte) error {
 }
 
 // patch applies the delta of entry e to base.
-func (s *Store) patch(p *pack, e entry, base buffer, keep bool) (buffer, error) {
+func (s *Store) patch(p *pack, e entry, base buffer, to room) (buffer, error) {
 	delta, free, err := s.readDelta(p, e)
 	if err != nil {
 		return buffer{}, err
@@ -237,7 +241,7 @@ func (s *Store) patch(p *pack, e entry, base buffer, keep bool) (buffer, error) 
 	if size > int64(len(ops))<<24 {
 		return buffer{}, errDeltaSize
 	}
-	b, err := s.alloc(size, keep)
+	b, err := s.alloc(size, to)
 	if err != nil {
 		return buffer{}, err
 	}
@@ -254,7 +258,7 @@ const maxScratch = 1 << 20
 // readDelta inflates a delta, which is needed only until free.
 func (s *Store) readDelta(p *pack, e entry) (delta []byte, free func(), err error) {
 	if e.size > maxScratch {
-		b, err := s.inflateEntry(p, e, false)
+		b, err := s.inflateEntry(p, e, room{})
 		return b.data, b.free, err
 	}
 	scratch := s.scratch.Get().(*[]byte)

@@ -15,18 +15,28 @@ type Object struct {
 var errID = errors.New("its content does not have this id")
 
 // Read reads an object into memory. Objects of more than 1 GiB are for Stream. The error wraps ErrMissing or a *DamageError.
-func (s *Store) Read(id ID) (Object, error) {
+func (s *Store) Read(id ID) (Object, error) { return s.read(id, room{keep: true}, true) }
+
+// ReadInto is Read into the memory of buf where the object fits and is not at hand; Data is then good until buf is used again. It
+// is for objects that no delta to be read is likely to be based on.
+func (s *Store) ReadInto(id ID, buf []byte) (Object, error) {
+	return s.read(id, room{keep: true, buf: buf}, false)
+}
+
+func (s *Store) read(id ID, to room, remember bool) (Object, error) {
 	var o Object
 	err := s.from(id, source{
 		pack: func(p *pack, at int64) error {
-			kind, b, err := s.unpack(p, at, true)
+			kind, b, err := s.unpack(p, at, to)
 			if err != nil {
 				return err
 			}
 			if Hash(s.config.format, kind, b.data) != id {
 				return errID
 			}
-			s.remember(p, at, kind, b)
+			if remember {
+				s.remember(p, at, kind, b)
+			}
 			o = Object{kind, b.data}
 			return nil
 		},

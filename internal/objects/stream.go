@@ -55,7 +55,7 @@ func (st *stream) openPacked(p *pack, at int64) error {
 		return err
 	}
 	if e.kind >= offsetDelta || e.size < st.s.spill {
-		if st.kind, st.whole, err = st.s.unpack(p, at, false); err != nil {
+		if st.kind, st.whole, err = st.s.unpack(p, at, room{}); err != nil {
 			return err
 		}
 		st.unread, st.size, st.left = st.whole.data, int64(len(st.whole.data)), int64(len(st.whole.data))
