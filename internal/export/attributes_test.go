@@ -149,7 +149,7 @@ func FuzzConvert(f *testing.F) {
 		s.collect(0, data)
 		eachFormat(data, func([]byte) {}, func(format string) { forLog(format, 1) })
 		s.apply(0, data)
-		isPointer(data)
+		parsePointer(data)
 		badName(string(data))
 	})
 }

@@ -11,6 +11,9 @@ import (
 // fill writes a file's content, which it may hold in buf, and returns the id of what it wrote.
 func (w *writer) fill(ctx context.Context, out io.Writer, buf []byte, i int) (objects.ID, error) {
 	f := &w.plan.files[i]
+	if f.content != nil {
+		return w.plan.copyContent(ctx, out, f)
+	}
 	if f.size > streamOver {
 		if f.conv.none() {
 			return f.id, w.stream(ctx, out, f.id)
@@ -28,8 +31,8 @@ func (w *writer) fill(ctx context.Context, out io.Writer, buf []byte, i int) (ob
 	id := f.id
 	if !f.conv.none() {
 		id = objects.Hash(w.plan.src.Store.Format(), objects.KindBlob, data)
-	} else if !f.pointer && isPointer(data) {
-		return f.id, refusePointer(f.path)
+	} else if !f.pointer && w.plan.src.LFS != LFSPointer && looksLikePointer(data) {
+		return f.id, w.plan.refusePointer(f)
 	}
 	_, err = out.Write(data)
 	return id, err
@@ -59,6 +62,11 @@ func (w *writer) stream(ctx context.Context, out io.Writer, id objects.ID) (err 
 		return err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
+	return pump(ctx, out, r)
+}
+
+// pump copies r to out piece by piece, until it ends or ctx does.
+func pump(ctx context.Context, out io.Writer, r io.Reader) error {
 	buf := make([]byte, 256<<10)
 	for {
 		if err := ctx.Err(); err != nil {

@@ -4,7 +4,8 @@
 //
 // Other than in git, what is not in the tag has no say: $GIT_DIR/info/attributes, core.attributesFile, core.autocrlf and filter
 // drivers are ignored on purpose, so that a tag gives the same release wherever it is exported. Refused is what git archive would
-// let pass and a release should not have: submodules, Git LFS pointers, names that are dangerous on some file system.
+// let pass and a release should not have: submodules, Git LFS content that cannot be had, names that are dangerous on some file
+// system. Content that Git LFS keeps is exported in place of its pointers, as a checkout by git lfs has it.
 //
 // As in git archive, a file over 512 MiB is exported as it is unless it has export-subst; a .gitattributes that is a symlink counts
 // with its target as its text, never with what it points to; %(describe) is expanded once in a release.
@@ -33,6 +34,7 @@ type Source struct {
 	Tag        string // for messages
 	GitDir     string // where git is run for the placeholders of export-subst that only git knows
 	Path       string // only this directory of the tree, as the top of the release; "" for all
+	LFS        string // what becomes of Git LFS pointers: LFSAuto, LFSRefuse or LFSPointer
 	Attributes bool   // false: the tree as it is, .gitattributes ignored
 }
 
@@ -48,6 +50,7 @@ type Plan struct {
 	files  []file
 	links  []link
 	order  []int // indices of files, in the order in which to read them
+	lfs    lfsContent
 }
 
 // file is a regular file to be written.
@@ -55,11 +58,12 @@ type file struct {
 	path string
 	id   objects.ID
 	mode uint32 // release.ModeFile or ModeExec
-	size int64  // of the blob
+	size int64  // of the blob, or of content
 	conv conversion
 
-	lfs     bool // has filter=lfs
-	pointer bool // may be a Git LFS pointer: its attributes say that no filter is meant
+	lfs     bool        // has filter=lfs
+	pointer bool        // may be a Git LFS pointer: its attributes say that no filter is meant
+	content *lfsPointer // of what is written in place of the blob, which is its pointer; else nil
 }
 
 // link is a symlink to be made.
@@ -98,7 +102,7 @@ func (p *Plan) Need(block int64) int64 {
 		names += int64(len(path.Base(l.path))) + 32
 		sum += up(int64(len(l.target)))
 	}
-	return sum + up(names*2) + up(p.Inodes*perInode) + block
+	return sum + p.lfs.missingBytes() + up(names*2) + up(p.Inodes*perInode) + block
 }
 
 // most is what a file may grow to. Each converter is taken by what it does to common content, with a page to spare.

@@ -161,11 +161,20 @@ func TestPointers(t *testing.T) {
 		r.write("a/big.bin", pointer)
 		r.write("a/small.bin", "version https://git-lfs.github.com/spec/v1\nwhich is not one\n")
 		r.commit("v1")
+		src := r.source("v1")
+		src.LFS = LFSRefuse
 		if c.refused {
-			refused(t, r.source("v1"), c.name, "a/big.bin: a Git LFS pointer")
+			refused(t, src, c.name, "a/big.bin: a Git LFS pointer")
+			src.LFS = LFSPointer
+		}
+		got, _, err := export(t, src)
+		must(t, err)
+		same(t, got, r.archive("v1"))
+		if c.refused {
 			continue
 		}
-		got, _, err := export(t, r.source("v1"))
+		src.LFS = LFSAuto
+		got, _, err = export(t, src)
 		must(t, err)
 		same(t, got, r.archive("v1"))
 	}

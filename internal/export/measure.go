@@ -1,10 +1,8 @@
 package export
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"regexp"
 	"runtime"
 	"slices"
 	"sync"
@@ -14,20 +12,7 @@ import (
 	"github.com/git-rel/rel/internal/release"
 )
 
-// Git LFS keeps its pointers under this size, and they begin thus.
-const maxPointer = 1024
-
-var (
-	pointerHead = []byte("version https://git-lfs.github.com/spec/v1\n")
-	pointerOID  = regexp.MustCompile(`(?m)^oid sha256:[0-9a-f]{64}$`)
-	pointerSize = regexp.MustCompile(`(?m)^size [0-9]+$`)
-)
-
-func isPointer(data []byte) bool {
-	return len(data) < maxPointer && bytes.HasPrefix(data, pointerHead) && pointerOID.Match(data) && pointerSize.Match(data)
-}
-
-// measure finds the sizes of all files, adds them up, and refuses Git LFS pointers.
+// measure finds the sizes of all files and adds them up, and finds the content that Git LFS keeps.
 func (p *Plan) measure(ctx context.Context) error {
 	order, err := p.inPackOrder(ctx)
 	if err != nil {
@@ -45,7 +30,7 @@ func (p *Plan) measure(ctx context.Context) error {
 	for _, l := range p.links {
 		p.Bytes += int64(len(l.target))
 	}
-	return nil
+	return p.locateContent(ctx)
 }
 
 func (p *Plan) measureFile(f *file) error {
@@ -61,23 +46,7 @@ func (p *Plan) measureFile(f *file) error {
 	if size > rawOver && !f.conv.subst {
 		f.conv = conversion{}
 	}
-	if !f.lfs || size >= maxPointer {
-		return nil // without the attribute a pointer is found when the content is at hand
-	}
-	o, err := p.src.Store.Read(f.id)
-	if err != nil {
-		return in(f.path, err)
-	}
-	if isPointer(o.Data) {
-		return in(f.path, refusePointer(f.path))
-	}
-	return nil
-}
-
-func refusePointer(path string) *release.Error {
-	return release.Errorf(release.ExitRefused, "a Git LFS pointer, whose content is not in the repository").
-		Hint("git lfs migrate export --include=%q puts the content into the repository", path).
-		Hint("leave it out with export-ignore in .gitattributes; where the pointer itself is meant, give it -filter there")
+	return p.measurePointer(f)
 }
 
 // inPackOrder are the indices of files in the order in which the packs have their blobs: bases of deltas are then still at hand,
