@@ -64,7 +64,7 @@ type Export struct {
 	Path       string `toml:"path"` // the directory of the tree that is exported; "" is all of it
 	Attributes bool   `toml:"attributes"`
 	Submodules string `toml:"submodules"` // "refuse"
-	LFS        string `toml:"lfs"`        // "auto"
+	LFS        string `toml:"lfs"`        // "auto", "refuse" or "pointer"
 }
 
 // Shared are paths inside a release that are links into shared/ instead.

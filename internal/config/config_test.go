@@ -59,7 +59,7 @@ gap = true
 path = "site"
 attributes = false
 submodules = "refuse"
-lfs = "auto"
+lfs = "pointer"
 [shared]
 dirs = ["uploads/", "var/cache"]
 files = ["etc/secret.ini"]

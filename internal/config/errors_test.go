@@ -91,7 +91,7 @@ func TestErrors(t *testing.T) {
 		{"push pattern", "[push]\ntags = ['']", `rel.toml:2: push.tags: "" is no pattern`, ""},
 		{"sign", "[sign]\nrequire = true", "rel.toml:2: sign.require: signatures are not supported by this version", ""},
 		{"submodules", "[export]\nsubmodules = 'fetch'", `rel.toml:2: export.submodules: "fetch" is not supported by this version`, ""},
-		{"lfs", "[export]\nlfs = 'off'", `rel.toml:2: export.lfs: "off" is not supported by this version`, ""},
+		{"lfs", "[export]\nlfs = 'off'", `rel.toml:2: export.lfs: "off" is none of auto, refuse, pointer`, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := Parse([]byte(c.text), "x")

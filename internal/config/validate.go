@@ -19,6 +19,7 @@ var (
 	servicePresets = []string{"apache", "nginx", "systemd", "pidfile", "command"}
 	restarts       = []string{"graceful", "restart", "stop-start", "none"}
 	branchActions  = []string{"cut", "stage"}
+	lfsModes       = []string{"auto", "refuse", "pointer"}
 )
 
 const maxName = 64
@@ -156,9 +157,7 @@ func (c *Config) checkTop(k *checker) {
 	if c.Export.Submodules != "refuse" {
 		k.bad("export.submodules", "%q is not supported by this version: it is \"refuse\"", c.Export.Submodules)
 	}
-	if c.Export.LFS != "auto" {
-		k.bad("export.lfs", "%q is not supported by this version: it is \"auto\"", c.Export.LFS)
-	}
+	k.oneOf("export.lfs", c.Export.LFS, lfsModes)
 }
 
 func (k *checker) env(name, value string) {

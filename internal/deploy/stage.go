@@ -194,7 +194,7 @@ func (r *run) space(ctx context.Context) (string, error) {
 func (s *Site) source(repo *gitrepo.Repo, commit objects.ID, tag string) export.Source {
 	return export.Source{
 		Store: repo.Objects(), Commit: commit, Tag: tag, GitDir: repo.Dir,
-		Path: s.Config.Export.Path, Attributes: s.Config.Export.Attributes,
+		Path: s.Config.Export.Path, Attributes: s.Config.Export.Attributes, LFS: s.Config.Export.LFS,
 	}
 }
 
