@@ -207,6 +207,9 @@ func TestLFSThatCannotBeHad(t *testing.T) {
 		filepath.Join(r.dir, "lfs/objects")+", and git lfs fetch origin did not bring it: ")
 	refused(t, src, "gone from the remote", "remote missing object")
 	r.git("remote", "rm", "origin")
+	r.git("config", "lfs.url", "file://me:secret@/nowhere")
+	refused(t, src, "no server", "git lfs fetch file:///nowhere did not bring it: ")
+	r.git("config", "--unset", "lfs.url")
 	refused(t, src, "no remote", "and nothing says where to fetch it")
 
 	// The hint's line, as it is typed in a clone.

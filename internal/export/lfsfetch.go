@@ -179,7 +179,7 @@ func (c *lfsContent) fetch(ctx context.Context) error {
 	if len(c.missing) == 0 {
 		return nil
 	}
-	from := c.config.remotes[0]
+	from := unsecret(c.config.remotes[0])
 	why := "git lfs fetch " + shown(from) + " did not bring it"
 	if last := lastWords(said); last != "" {
 		why += ": " + last
@@ -219,6 +219,11 @@ func include(files []lfsFile) string {
 	return strings.Join(patterns, ",")
 }
 
+var userInfo = regexp.MustCompile(`://[^/@\s]+@`)
+
+// unsecret takes names and passwords out of URLs.
+func unsecret(text string) string { return userInfo.ReplaceAllString(text, "://") }
+
 // lastWords is the last thing that git lfs fetch said, but for its summary.
 func lastWords(err error) string {
 	exit, ok := errors.AsType[*proc.ExitError](err)
@@ -230,7 +235,7 @@ func lastWords(err error) string {
 	}
 	for _, line := range slices.Backward(exit.Tail) {
 		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "error: failed to fetch some objects") {
-			return shown(line)
+			return shown(unsecret(line))
 		}
 	}
 	return exit.Error()
