@@ -67,6 +67,7 @@ func refused(t *testing.T, src Source, what, text string) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "in", "release")
 	must(t, os.Mkdir(filepath.Dir(dir), 0o755))
+	before := surroundings(t, filepath.Dir(filepath.Dir(dir)), dir)
 	plan, err := Survey(context.Background(), src)
 	if err == nil {
 		_, err = plan.Write(context.Background(), dir, nil)
@@ -76,6 +77,9 @@ func refused(t *testing.T, src Source, what, text string) {
 	}
 	if err != nil && strings.ContainsAny(err.Error(), "\x1b\n") {
 		t.Errorf("%s: control characters in %q", what, err)
+	}
+	if after := surroundings(t, filepath.Dir(filepath.Dir(dir)), dir); after != before {
+		t.Errorf("%s: before:\n%safter:\n%s", what, before, after)
 	}
 }
 

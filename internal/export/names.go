@@ -36,6 +36,27 @@ func badName(name string) string {
 // isDotGit tells whether name is .git, or what NTFS or HFS+ take for it.
 func isDotGit(name string) bool { return isNTFSDotGit(name) || isNTFSDotGit(foldHFS(name)) }
 
+// isDotGitmodules tells whether name is .gitmodules, or what NTFS or HFS+ take for it. Git archive refuses a symlink of that name
+// too: through it a file outside of the tree could say where submodules come from.
+func isDotGitmodules(name string) bool {
+	return isNTFSDotGitmodules(name) || isNTFSDotGitmodules(foldHFS(name))
+}
+
+func isNTFSDotGitmodules(name string) bool {
+	name, _, _ = strings.Cut(name, ":")
+	name = strings.ToLower(strings.TrimRight(name, ". "))
+	short, number, isShort := strings.Cut(name, "~")
+	switch {
+	case name == ".gitmodules":
+		return true
+	case !isShort || number == "" || strings.Trim(number, "0123456789") != "":
+		return false
+	case short == "gitmod":
+		return len(number) == 1 && number >= "1" && number <= "4"
+	}
+	return len(name) == 8 && number[0] != '0' && strings.HasPrefix("gi7eba", short) // NTFS's own short name for it
+}
+
 // isNTFSDotGit: case, the short name git~1, dots and blanks at the end, an alternate data stream, a backslash that separates.
 func isNTFSDotGit(name string) bool {
 	if i := strings.IndexAny(name, `:\`); i >= 0 {

@@ -78,11 +78,11 @@ func askBatch(ctx context.Context, gitDir string, commit objects.ID, encoding st
 }
 
 // gitEnvironment has nothing in it that could change what git says: no configuration but the repository's own, no replaced
-// objects, no fetching of what a partial clone left out.
+// objects, no grafts, no fetching of what a partial clone left out.
 func gitEnvironment() []string {
 	env := []string{
 		"LC_ALL=C", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=" + os.DevNull, "GIT_ATTR_NOSYSTEM=1", "GIT_NO_REPLACE_OBJECTS=1",
-		"GIT_NO_LAZY_FETCH=1", "GIT_OPTIONAL_LOCKS=0", "GIT_TERMINAL_PROMPT=0",
+		"GIT_GRAFT_FILE=" + os.DevNull, "GIT_NO_LAZY_FETCH=1", "GIT_OPTIONAL_LOCKS=0", "GIT_TERMINAL_PROMPT=0",
 	}
 	for _, name := range []string{"PATH", "HOME", "TMPDIR"} {
 		if v, ok := os.LookupEnv(name); ok {

@@ -103,6 +103,10 @@ func (w *walker) check(dir string, entries []objects.TreeEntry) error {
 			return w.refuse(dir+e.Name, "mode %o, which is no file, directory, link or submodule", e.Mode).
 				Hint("git fsck %s shows what is wrong with the repository", w.plan.src.Commit)
 		}
+		if mode, _ := modeOf(e.Mode); mode == release.ModeSymlink && isDotGitmodules(e.Name) {
+			return w.refuse(dir+e.Name, "a symlink that some file systems take for .gitmodules, which must not be exported").
+				Hint("make it a file: git fsck %s shows what else is wrong", w.plan.src.Commit)
+		}
 		if len(dir)+len(e.Name) > maxPath {
 			return w.refuse(dir+e.Name, "a path of %d bytes, where %d are possible", len(dir)+len(e.Name), maxPath).
 				Hint("shorten it, or leave it out with export-ignore in .gitattributes")
