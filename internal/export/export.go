@@ -10,10 +10,11 @@
 // As in git archive, a file over 512 MiB is exported as it is unless it has export-subst; a .gitattributes that is a symlink counts
 // with its target as its text, never with what it points to; %(describe) is expanded once in a release.
 //
-// Known differences, all in export-subst: %aN and the like take the .mailmap of HEAD, never an uncommitted one; "%-x" at the start
-// of a placeholder removes no line ends that stand before it in the file; in a commit that is not in UTF-8 each placeholder comes
-// out in the commit's encoding, where git's result depends on the text before it. Where there is no iconv program, the tables of
-// golang.org/x/text are used for encodings other than UTF-16 and UTF-32.
+// Replaced objects and grafts are ignored, as no part of the tag. docs/export.md lists all differences for users. The others are in
+// export-subst: %aN and the like take the .mailmap of HEAD, never an uncommitted one; "%-x" at the start of a placeholder removes no
+// line ends that stand before it in the file; in a commit that is not in UTF-8 each placeholder comes out in the commit's encoding,
+// where git's result depends on the text before it. Where there is no iconv program, the tables of golang.org/x/text are used for
+// encodings other than UTF-16 and UTF-32.
 package export
 
 import (
