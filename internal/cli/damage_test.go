@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/git-rel/rel/internal/release"
 )
 
@@ -71,6 +73,7 @@ func newDamaged(t *testing.T) damaged {
 	d.run("", "git", "clone", "-q", "--bare", "--no-hardlinks", work.repo, d.repo)
 	d.git("-c", "repack.useDeltaBaseOffset=false", "repack", "-qadf")
 	d.run("", "cp", "-a", d.repo, filepath.Join(dir, "repo"))
+	t.Cleanup(d.quiet)
 	d.run("", "rel", "init", "-q", d.root, "--repo", filepath.Join(dir, "repo"))
 	d.run("", "rel", "-C", d.root, "activate", "-q", "v1.0")
 	return d
@@ -83,11 +86,21 @@ func must(t testing.TB, err error) {
 	}
 }
 
+// quiet waits until no run holds the lock: what a run notes in the repository comes after its outcome is told.
+func (d damaged) quiet() {
+	d.t.Helper()
+	lock, err := os.Open(filepath.Join(d.root, ".rel/lock"))
+	must(d.t, err)
+	must(d.t, unix.Flock(int(lock.Fd()), unix.LOCK_EX))
+	must(d.t, lock.Close())
+}
+
 // anew is d with an undamaged repository in its place.
 func (d damaged) anew(t *testing.T) damaged {
 	t.Helper()
 	d.t = t
 	d.repo = filepath.Join(d.dir, "repo")
+	d.quiet()
 	must(t, os.RemoveAll(d.repo))
 	d.run("", "cp", "-a", filepath.Join(d.dir, "good"), d.repo)
 	return d
