@@ -130,3 +130,48 @@ func BenchmarkReadTree(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkInflateTree inflates what the blobs of the newest tag's tree and their bases are packed as, each once.
+func BenchmarkInflateTree(b *testing.B) {
+	dir := benchRepo(b)
+	names := strings.Fields(git(b, dir, "for-each-ref", "--format=%(refname)", "refs/tags"))
+	s, err := Open(dir)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	var streams [][]byte
+	var sizes []int64
+	var total int64
+	seen := map[place]bool{}
+	for line := range strings.Lines(git(b, dir, "ls-tree", "-r", names[len(names)-1])) {
+		f := strings.Fields(line)
+		if f[1] != "blob" {
+			continue
+		}
+		num, at, _ := s.Position(parse(b, f[2]))
+		p := (*s.packs.Load())[num]
+		for !seen[place{num, at}] {
+			seen[place{num, at}] = true
+			e, err := p.entry(at)
+			if err != nil {
+				b.Fatal(err)
+			}
+			streams, sizes, total = append(streams, p.body[e.data:]), append(sizes, e.size), total+e.size
+			if e.kind >= offsetDelta {
+				at = e.base
+			}
+		}
+	}
+	dst := make([]byte, slices.Max(sizes))
+	z := new(inflater)
+	b.SetBytes(total)
+	for b.Loop() {
+		for i, src := range streams {
+			if err := z.exactly(dst[:sizes[i]], src); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	b.ReportMetric(float64(len(streams)), "streams")
+}

@@ -29,7 +29,7 @@ func (s *Store) alloc(size int64, to room) (buffer, error) {
 	case to.keep && size > maxRead:
 		return buffer{}, &roomError{fmt.Errorf("its %d bytes are more than are read into memory", size)}
 	case to.keep || size < s.spill:
-		return buffer{data: make([]byte, size)}, nil
+		return buffer{data: make([]byte, size, size+slack)}, nil
 	}
 	data, err := newSpill(s.tempDir, size)
 	if err != nil {

@@ -16,21 +16,21 @@ const (
 
 // code is an entry of a decoding table:
 //
-//	bits 0–4   length of the code in bits; in a link, of the index into the second table
-//	bits 5–8   number of extra bits that follow it
-//	bits 9–12  what it is; none of them: no code begins like this
+//	bits 0–5   length of the code and its extra bits, in bits; in a link, of the index into the second table
+//	bits 6–9   of a match: length of the code alone
+//	bits 10–13 what it is; none of them: no code begins like this
 //	bits 16–31 literal, base of length or distance, or where the second table begins
 type code uint32
 
 const (
-	codeLiteral code = 1 << (9 + iota)
+	codeLiteral code = 1 << (10 + iota)
 	codeMatch
 	codeEnd
 	codeLink
 )
 
-func (c code) bits() uint      { return uint(c & 31) }
-func (c code) extra() uint     { return uint(c >> 5 & 15) }
+func (c code) bits() uint      { return uint(c & 63) }
+func (c code) shift() uint     { return uint(c >> 6 & 15) }
 func (c code) value() int      { return int(c >> 16) }
 func (c code) literal() byte   { return byte(c >> 16) }
 func (c code) isLiteral() bool { return c&codeLiteral != 0 }
@@ -86,7 +86,7 @@ func litCode(symbol int) code {
 	case symbol == 256:
 		return codeEnd
 	case symbol < 257+len(lengthBase):
-		return codeMatch | code(lengthMore[symbol-257])<<5 | code(lengthBase[symbol-257])<<16
+		return codeMatch | code(lengthMore[symbol-257]) | code(lengthBase[symbol-257])<<16
 	}
 	return 0
 }
@@ -95,8 +95,11 @@ func distCode(symbol int) code {
 	if symbol >= len(distBase) {
 		return 0
 	}
-	return codeMatch | code(max(symbol/2-1, 0))<<5 | code(distBase[symbol])<<16
+	return codeMatch | code(max(symbol/2-1, 0)) | code(distBase[symbol])<<16
 }
+
+// long gives a symbol's code its length in bits.
+func (c code) long(n int) code { return c + code(n) | code(n)<<6 }
 
 func lengthCode(symbol int) code { return codeLiteral | code(symbol)<<16 }
 
@@ -159,7 +162,7 @@ func (f *filler) short(count *[maxBits + 1]int) {
 		copy(f.first[size:2*size], f.first[:size])
 		f.next <<= 1
 		for _, symbol := range f.order[:count[n]] {
-			f.first[reverse(f.next, n)] = f.symbol(int(symbol)) | code(n)
+			f.first[reverse(f.next, n)] = f.symbol(int(symbol)).long(n)
 			f.next++
 		}
 		f.order = f.order[count[n]:]
@@ -179,7 +182,7 @@ func (f *filler) long(count *[maxBits + 1]int, longest int) {
 				end += 1 << width
 				f.first[reverse(head, f.root)] = codeLink | code(begin)<<16 | code(width)
 			}
-			c := f.symbol(int(f.order[0])) | code(n)
+			c := f.symbol(int(f.order[0])).long(n)
 			for i := int(reverse(tail, n-f.root)); i < 1<<width; i += 1 << (n - f.root) {
 				f.more[begin+i] = c
 			}

@@ -86,7 +86,8 @@ func (z *inflater) finish(dst []byte, n int) error {
 }
 
 // fill writes to dst from n on until it is full or the stream ends, and tells how much of dst is filled then. What precedes n is
-// what matches refer to. With dst full it still takes in an end of the stream that follows at once.
+// what matches refer to. With dst full it still takes in an end of the stream that follows at once. It may write up to slack bytes
+// between length and capacity of dst, and is faster where it can.
 func (z *inflater) fill(dst []byte, n int) (int, error) {
 	for {
 		var err error
@@ -238,18 +239,17 @@ func (z *inflater) drop(n uint) {
 
 // readMatch reads the rest of a match whose length code is e, with n bytes before it.
 func (z *inflater) readMatch(e code, n int) error {
-	hold, need := z.hold>>e.bits(), e.bits()+e.extra()
-	length := e.value() + int(hold&(1<<e.extra()-1))
-	hold >>= e.extra()
-	d := z.far.at(hold)
-	need += d.bits() + d.extra()
+	rest, need := z.hold>>e.bits(), e.bits()
+	d := z.far.at(rest)
+	need += d.bits()
 	if need > z.held {
 		return errShort
 	}
 	if !d.isMatch() {
 		return errFlate
 	}
-	z.dist = d.value() + int(hold>>d.bits()&(1<<d.extra()-1))
+	length := e.value() + int(z.hold&(1<<e.bits()-1)>>e.shift())
+	z.dist = d.value() + int(rest&(1<<d.bits()-1)>>d.shift())
 	if z.dist > n {
 		return errFlate
 	}

@@ -113,11 +113,16 @@ func FuzzInflate(f *testing.F) {
 			t.Fatalf("other bytes than compress/flate")
 		}
 		var z inflater
-		z.begin(raw)
-		whole := make([]byte, len(want))
-		err = z.finish(whole, 0)
-		if (err == nil) != (wantErr == nil) || err == nil && !bytes.Equal(whole, want) {
-			t.Fatalf("at once: %v; compress/flate: %v", err, wantErr)
+		for _, more := range []int{0, slack, 100} {
+			z.begin(raw)
+			whole := bytes.Repeat([]byte{0xa5}, len(want)+more)
+			err = z.finish(whole[:len(want)], 0)
+			if (err == nil) != (wantErr == nil) || err == nil && !bytes.Equal(whole[:len(want)], want) {
+				t.Fatalf("at once: %v; compress/flate: %v", err, wantErr)
+			}
+			if rest := whole[min(len(want)+slack, len(whole)):]; len(bytes.Trim(rest, "\xa5")) > 0 {
+				t.Fatal("written further than slack behind the end")
+			}
 		}
 	})
 }

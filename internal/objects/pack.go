@@ -262,8 +262,8 @@ func (s *Store) readDelta(p *pack, e entry) (delta []byte, free func(), err erro
 		return b.data, b.free, err
 	}
 	scratch := s.scratch.Get().(*[]byte)
-	if int64(cap(*scratch)) < e.size {
-		*scratch = make([]byte, e.size, 2*e.size)
+	if int64(cap(*scratch)) < e.size+slack {
+		*scratch = make([]byte, e.size, 2*e.size+slack)
 	}
 	delta = (*scratch)[:e.size]
 	if err := s.inflateTo(delta, p.body[e.data:]); err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 )
 
 // Object is an object that has been checked against its id. Data may be shared with other readers: it must not be changed.
@@ -37,7 +38,7 @@ func (s *Store) read(id ID, to room, remember bool) (Object, error) {
 			if remember {
 				s.remember(p, at, kind, b)
 			}
-			o = Object{kind, b.data}
+			o = Object{kind, slices.Clip(b.data)}
 			return nil
 		},
 		loose: func(l loose) error {
