@@ -74,6 +74,18 @@ func (d *Dir) Dir(rel string) (*Dir, error) {
 	return &Dir{f}, nil
 }
 
+// DirHere is Dir that enters no other mount: the error is then EXDEV.
+func (d *Dir) DirHere(rel string) (*Dir, error) {
+	if err := plain(rel); err != nil {
+		return nil, fmt.Errorf("%q beneath %s: %w", rel, d.f.Name(), err)
+	}
+	fd, err := openWithin(d.fd(), rel, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC)
+	if err != nil {
+		return nil, d.wrap(rel, err)
+	}
+	return &Dir{os.NewFile(uintptr(fd), d.Path(rel))}, nil
+}
+
 // Mkdir makes a directory with exactly mode, whatever the umask. It syncs nothing.
 func (d *Dir) Mkdir(name string, mode os.FileMode) error {
 	if err := single(name); err != nil {

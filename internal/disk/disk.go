@@ -43,6 +43,8 @@ type Space struct {
 // Stat is what the kernel knows of a file without opening it.
 type Stat struct {
 	Ident
+	Device   uint64 // of the file system, until it is mounted anew
+	Links    uint64 // names that the file has
 	Mode     uint32 // type and permissions, as stat(2) has them
 	Size     int64  // bytes
 	Blocks   int64  // of 512 bytes, allocated

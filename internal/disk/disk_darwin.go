@@ -22,7 +22,7 @@ func statAt(dir int, name string) (Stat, error) {
 		return Stat{}, err
 	}
 	return Stat{
-		Ident: Ident{Inode: st.Ino, Birth: st.Btim.Nano()}, Mode: uint32(st.Mode), Size: st.Size, Blocks: st.Blocks,
+		Ident: Ident{Inode: st.Ino, Birth: st.Btim.Nano()}, Device: uint64(st.Dev), Links: uint64(st.Nlink), Mode: uint32(st.Mode), Size: st.Size, Blocks: st.Blocks,
 		MTime: st.Mtim.Nano(), CTime: st.Ctim.Nano(), UID: st.Uid, GID: st.Gid,
 	}, nil
 }
@@ -49,10 +49,10 @@ func openBeneath(dir int, rel string, flags int, mode uint32) (int, error) {
 	return walkBeneath(dir, rel, flags, mode)
 }
 
-// openWithin opens an entry that must be on dir's own file system.
-func openWithin(dir int, name string, flags int) (int, error) {
+// openWithin opens what must be on dir's own file system.
+func openWithin(dir int, rel string, flags int) (int, error) {
 	var outer, inner unix.Stat_t
-	fd, err := openAt(dir, name, flags, 0)
+	fd, err := walkBeneath(dir, rel, flags, 0)
 	if err != nil {
 		return -1, err
 	}

@@ -43,7 +43,8 @@ func statAt(dir int, name string) (Stat, error) {
 		return Stat{}, err
 	}
 	s := Stat{
-		Ident: Ident{Inode: st.Ino}, Mode: uint32(st.Mode), Size: int64(st.Size), Blocks: int64(st.Blocks),
+		Ident: Ident{Inode: st.Ino}, Device: unix.Mkdev(st.Dev_major, st.Dev_minor), Links: uint64(st.Nlink),
+		Mode: uint32(st.Mode), Size: int64(st.Size), Blocks: int64(st.Blocks),
 		MTime: nanoseconds(st.Mtime), CTime: nanoseconds(st.Ctime), UID: st.Uid, GID: st.Gid,
 	}
 	if st.Mask&unix.STATX_BTIME != 0 {
@@ -58,7 +59,8 @@ func oldStatAt(dir int, name string) (Stat, error) {
 		return Stat{}, err
 	}
 	return Stat{
-		Ident: Ident{Inode: st.Ino}, Mode: st.Mode, Size: st.Size, Blocks: st.Blocks,
+		Ident: Ident{Inode: st.Ino}, Device: st.Dev, Links: uint64(st.Nlink),
+		Mode: st.Mode, Size: st.Size, Blocks: st.Blocks,
 		MTime: st.Mtim.Nano(), CTime: st.Ctim.Nano(), UID: st.Uid, GID: st.Gid,
 	}, nil
 }
@@ -98,8 +100,8 @@ func openBeneath(dir int, rel string, flags int, mode uint32) (int, error) {
 }
 
 // openWithin is openBeneath that enters no other mount.
-func openWithin(dir int, name string, flags int) (int, error) {
-	return openat2(dir, name, flags, 0, resolveBeneath|unix.RESOLVE_NO_XDEV)
+func openWithin(dir int, rel string, flags int) (int, error) {
+	return openat2(dir, rel, flags, 0, resolveBeneath|unix.RESOLVE_NO_XDEV)
 }
 
 func openat2(dir int, rel string, flags int, mode uint32, resolve uint64) (int, error) {

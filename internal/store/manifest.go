@@ -223,11 +223,8 @@ func (r *Root) header(id release.ID) (release.Release, error) {
 	if err != nil {
 		return release.Release{}, err
 	}
-	line, err := bufio.NewReaderSize(io.LimitReader(f, maxHeader), 4096).ReadBytes('\n')
-	if err = errors.Join(err, f.Close()); err != nil {
-		return release.Release{}, fmt.Errorf("%s: line 1: %w", r.State(manifestsName, string(id)), err)
-	}
-	m, _, err := decodeHeader(bytes.TrimSuffix(line, []byte("\n")))
+	m, err := readHeader(f)
+	err = errors.Join(err, f.Close())
 	if err == nil && m.ID != id {
 		err = fmt.Errorf("it is of %s", m.ID)
 	}
@@ -235,6 +232,15 @@ func (r *Root) header(id release.ID) (release.Release, error) {
 		return release.Release{}, fmt.Errorf("%s: line 1: %w", r.State(manifestsName, string(id)), err)
 	}
 	return m.Release, nil
+}
+
+func readHeader(f *os.File) (release.Manifest, error) {
+	line, err := bufio.NewReaderSize(io.LimitReader(f, maxHeader), 4096).ReadBytes('\n')
+	if err != nil {
+		return release.Manifest{}, err
+	}
+	m, _, err := decodeHeader(bytes.TrimSuffix(line, []byte("\n")))
+	return m, err
 }
 
 func (r *Root) openManifest(id release.ID) (*os.File, error) {

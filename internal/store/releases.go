@@ -94,14 +94,8 @@ func (r *Root) Publish(id release.ID) error {
 // Remove removes a release that is not live. Its manifest goes first, so that it is no release before any of it is gone; what
 // can't be removed of it is the error, and Sweep tries that again.
 func (r *Root) Remove(id release.ID) error {
-	if _, ok := id.Time(); !ok {
-		return release.Errorf(release.ExitNotFound, "%q: not the id of a release", string(id))
-	}
-	switch l, err := r.Live(); {
-	case err != nil:
+	if err := r.removable(id); err != nil {
 		return err
-	case l.ID == id:
-		return release.Errorf(release.ExitError, "%s: it is live", id)
 	}
 	h, err := r.open()
 	if err != nil {
@@ -112,6 +106,18 @@ func (r *Root) Remove(id release.ID) error {
 		err = r.removeDir(h, id)
 	}
 	return errors.Join(err, h.close())
+}
+
+// removable refuses what is live, or no id.
+func (r *Root) removable(id release.ID) error {
+	if _, ok := id.Time(); !ok {
+		return release.Errorf(release.ExitNotFound, "%q: not the id of a release", string(id))
+	}
+	l, err := r.Live()
+	if err == nil && l.ID == id {
+		return release.Errorf(release.ExitError, "%s: it is live", id)
+	}
+	return err
 }
 
 // forget removes a manifest, synced.

@@ -10,7 +10,7 @@ import (
 )
 
 // Sweep removes what crashes have left: releases that were being exported, built or removed, temporary files, links and
-// manifests without a directory. It returns the paths, relative to the root, that it removed, also with an error. It touches
+// manifests without a directory, a spare that is not whole. It returns the paths, relative to the root, that it removed, also with an error. It touches
 // nothing that rel did not make: a directory in releases that has the shape of a release's id is rel's only if rel made a link
 // ready for it. After a crash it is for after Settle.
 func (r *Root) Sweep() (removed []string, err error) {
@@ -23,7 +23,7 @@ func (r *Root) Sweep() (removed []string, err error) {
 	if err == nil {
 		err = s.state()
 	}
-	return s.removed, errors.Join(err, h.close())
+	return s.removed, errors.Join(err, s.spare(), h.close())
 }
 
 type sweeper struct {
@@ -73,6 +73,18 @@ func (s *sweeper) leftover(name string) (bool, error) {
 		return true, nil
 	}
 	return false, err // of a manifest that can't be read its directory is kept
+}
+
+// spare sweeps a spare that is not whole: one that was being set aside, or turned into a release, or taken and not used.
+func (s *sweeper) spare() error {
+	if _, ok := s.root.Aside(); ok {
+		return nil
+	}
+	there, err := s.root.dropSpare()
+	if there && err == nil {
+		s.removed = append(s.removed, stateName+"/"+spareName)
+	}
+	return err
 }
 
 // state sweeps .rel/manifests and .rel/links. Where the live path is foreign nothing there is: what looks like a release that
