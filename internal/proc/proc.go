@@ -52,7 +52,7 @@ type Listener struct {
 // Use says how a process uses a directory or something beneath it.
 type Use struct {
 	PID int
-	How string // cwd, root, exe, file, map
+	How string // cwd, root, exe, file, map, mount
 }
 
 // Await polls done until it is true, at first every 10 ms, later every 100 ms. It returns false when the timeout is over or

@@ -106,7 +106,8 @@ func KillHolders(ctx context.Context, path string) error {
 }
 
 // Using finds the processes that use one of the directories or anything beneath, by the directories' names in the call, and those
-// that we may not look into. Kernel threads use none.
+// that we may not look into. A directory is known by every name that a mount gives it, also in another mount namespace; that one
+// has a mount of it or in it is a use by the first of its processes. Kernel threads use none.
 func Using(dirs []string) (uses map[string][]Use, unreadable []Process, err error) {
 	real := make(map[string]string, len(dirs)) // as /proc shows it → as it was asked for
 	for _, dir := range dirs {
@@ -124,13 +125,30 @@ func Using(dirs []string) (uses map[string][]Use, unreadable []Process, err erro
 	}
 	uses = map[string][]Use{}
 	err = AsRoot(func() error {
-		all, err := list(false)
+		names, err := newViews(real)
 		if err != nil {
 			return err
 		}
-		for _, p := range all {
-			if !usesOf(p, real, uses) {
-				unreadable = append(unreadable, p)
+		// A process may be forked by one that ends before its turn comes: those that are new are looked at until there are none,
+		// or none that could have inherited anything any more.
+		seen := map[int]uint64{}
+		for range forks {
+			all, err := list(false)
+			if err != nil {
+				return err
+			}
+			before := len(seen)
+			for _, p := range all {
+				if start, ok := seen[p.PID]; ok && start == p.Start {
+					continue
+				}
+				seen[p.PID] = p.Start
+				if !usesOf(p, names, uses) {
+					unreadable = append(unreadable, p)
+				}
+			}
+			if len(seen) == before {
+				break
 			}
 		}
 		return nil
@@ -138,20 +156,35 @@ func Using(dirs []string) (uses map[string][]Use, unreadable []Process, err erro
 	return uses, unreadable, err
 }
 
+// forks is how often Using looks for new processes.
+const forks = 10
+
 // usesOf adds what p uses; false when we may not know all of it.
-func usesOf(p Process, real map[string]string, uses map[string][]Use) bool {
+func usesOf(p Process, names *views, uses map[string][]Use) bool {
 	base := "/proc/" + strconv.Itoa(p.PID) + "/"
 	seen := map[Use]map[string]bool{}
+	add := func(how, dir string) {
+		use := Use{PID: p.PID, How: how}
+		if seen[use] == nil {
+			seen[use] = map[string]bool{}
+		}
+		if !seen[use][dir] {
+			seen[use][dir] = true
+			uses[dir] = append(uses[dir], use)
+		}
+	}
+	view, first, err := names.of(p.PID)
+	if err != nil {
+		return gone(err)
+	}
+	if first { // the mounts of all in the namespace
+		for _, dir := range view.mounts {
+			add("mount", dir)
+		}
+	}
 	note := func(how, target string) {
-		if dir, ok := within(strings.TrimSuffix(target, deleted), real); ok {
-			use := Use{PID: p.PID, How: how}
-			if seen[use] == nil {
-				seen[use] = map[string]bool{}
-			}
-			if !seen[use][dir] {
-				seen[use][dir] = true
-				uses[dir] = append(uses[dir], use)
-			}
+		if dir, ok := within(strings.TrimSuffix(target, deleted), view.names); ok {
+			add(how, dir)
 		}
 	}
 	for _, how := range []string{"cwd", "root", "exe"} {
