@@ -102,7 +102,7 @@ func (a *app) prune() *cobra.Command {
 	cmd := a.command(spec{
 		use: "prune [flags]", short: "remove old releases", group: groupRoot, args: cobra.NoArgs,
 		long: `Remove old releases, as keep, keep_failed and keep_staged say. Never removed: the live one, the previous one, an
-adopted one, and one that a running process still uses.`,
+adopted one, and one that a running process still uses. What was kept aside for the next export goes, too.`,
 		example: "  rel prune --dry-run\n  rel prune",
 		exits:   []int{release.ExitLocked},
 		run: func(cmd *cobra.Command, args []string) error {

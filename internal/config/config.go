@@ -65,6 +65,23 @@ type Export struct {
 	Attributes bool   `toml:"attributes"`
 	Submodules string `toml:"submodules"` // "refuse"
 	LFS        string `toml:"lfs"`        // "auto", "refuse" or "pointer"
+	Reuse      Reuse  `toml:"reuse"`
+}
+
+// Reuse says whether an old release's directory may become a new one's.
+type Reuse string
+
+// The values of Reuse.
+const (
+	ReuseAuto  Reuse = "auto" // if every process can be looked into, and none uses it
+	ReuseTrue  Reuse = "true" // if no process is seen to use it
+	ReuseFalse Reuse = "false"
+)
+
+// UnmarshalText takes a bare true or false, too.
+func (r *Reuse) UnmarshalText(text []byte) error {
+	*r = Reuse(text)
+	return nil
 }
 
 // Shared are paths inside a release that are links into shared/ instead.
@@ -150,7 +167,7 @@ func Default(name string) *Config {
 	return &Config{
 		App: safeName(name), Repo: "repo.git", Keep: 5, KeepFailed: 2, KeepStaged: 2,
 		Live:   Live{Path: "current", Mode: ModeSymlink},
-		Export: Export{Attributes: true, Submodules: "refuse", LFS: "auto"},
+		Export: Export{Attributes: true, Submodules: "refuse", LFS: "auto", Reuse: ReuseAuto},
 		Build:  Build{Timeout: seconds(600)},
 		Health: Health{Status: 200, Passes: 3, Interval: Duration{200 * time.Millisecond}, Timeout: seconds(30)},
 		Steps:  Steps{Timeout: seconds(600)},

@@ -60,6 +60,7 @@ path = "site"
 attributes = false
 submodules = "refuse"
 lfs = "pointer"
+reuse = true
 [shared]
 dirs = ["uploads/", "var/cache"]
 files = ["etc/secret.ini"]

@@ -132,6 +132,8 @@ func wants(t reflect.Type) string {
 		return "something else"
 	case t == reflect.TypeFor[Duration]():
 		return `a duration, as "30s"`
+	case t == reflect.TypeFor[Reuse]():
+		return `true, false or "auto"`
 	}
 	switch t.Kind() {
 	case reflect.String:

@@ -91,6 +91,9 @@ func TestErrors(t *testing.T) {
 		{"push pattern", "[push]\ntags = ['']", `rel.toml:2: push.tags: "" is no pattern`, ""},
 		{"sign", "[sign]\nrequire = true", "rel.toml:2: sign.require: signatures are not supported by this version", ""},
 		{"submodules", "[export]\nsubmodules = 'fetch'", `rel.toml:2: export.submodules: "fetch" is not supported by this version`, ""},
+		{"reuse", "[export]\nreuse = 'yes'", `rel.toml:2: export.reuse: "yes" is none of true, false, auto`, ""},
+		{"reuse a number", "[export]\nreuse = 1", `rel.toml:2: export.reuse: "1" is none of true, false, auto`, ""},
+		{"reuse a list", "[export]\nreuse = []", `rel.toml:2: export.reuse: it wants true, false or "auto", not a list`, ""},
 		{"lfs", "[export]\nlfs = 'off'", `rel.toml:2: export.lfs: "off" is none of auto, refuse, pointer`, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -158,6 +158,7 @@ func (c *Config) checkTop(k *checker) {
 		k.bad("export.submodules", "%q is not supported by this version: it is \"refuse\"", c.Export.Submodules)
 	}
 	k.oneOf("export.lfs", c.Export.LFS, lfsModes)
+	k.oneOf("export.reuse", string(c.Export.Reuse), []string{string(ReuseTrue), string(ReuseFalse), string(ReuseAuto)})
 }
 
 func (k *checker) env(name, value string) {

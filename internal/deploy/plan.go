@@ -106,6 +106,12 @@ func (s *Site) planExport(ctx context.Context, plan *Plan, repo *gitrepo.Repo) e
 	if err != nil {
 		return err
 	}
+	if was, ok := s.Root.Aside(); ok { // it goes where room is short
+		free.Bytes += was.Bytes
+		if free.Inodes >= 0 {
+			free.Inodes += int64(was.Files)
+		}
+	}
 	plan.Files, plan.Bytes, plan.Free = surveyed.Files, surveyed.Bytes, free.Bytes
 	plan.refuse(s.enough(surveyed, free, plan.To))
 	return nil

@@ -31,7 +31,12 @@ func (s *Site) Prune(ctx context.Context, dryRun bool) (Pruned, error) {
 	if err := s.nothingPending(); err != nil {
 		return Pruned{}, err
 	}
-	return s.pruneLocked(dryRun)
+	if !dryRun { // who prunes by hand wants room
+		if err := s.Root.DropSpare(); err != nil {
+			return Pruned{}, err
+		}
+	}
+	return s.pruneLocked(dryRun, false)
 }
 
 // nothingPending is the error where a run crashed and is not recovered. The caller holds the lock.
@@ -53,7 +58,7 @@ const nothingPruned = "0 removed"
 // prune is the last step of a run.
 func (r *run) prune(ctx context.Context) (string, error) {
 	r.warn(r.pin(ctx))
-	pruned, err := r.pruneLocked(false)
+	pruned, err := r.pruneLocked(false, true)
 	if err != nil {
 		return "", err
 	}
@@ -85,7 +90,8 @@ func (r *run) pin(ctx context.Context) error {
 	return repo.Pin(context.WithoutCancel(ctx), commits)
 }
 
-func (s *Site) pruneLocked(dryRun bool) (Pruned, error) {
+// pruneLocked removes what retention does not keep. One of it may be set aside, for the next export.
+func (s *Site) pruneLocked(dryRun, spare bool) (Pruned, error) {
 	v, err := s.look()
 	if err != nil {
 		return Pruned{}, err
@@ -95,9 +101,13 @@ func (s *Site) pruneLocked(dryRun bool) (Pruned, error) {
 	if len(victims) == 0 {
 		return pruned, nil
 	}
-	inUse, err := s.inUse(v, victims)
+	inUse, unreadable, err := s.inUse(v, victims)
 	if err != nil {
 		return pruned, err
+	}
+	var aside release.ID
+	if spare && s.mayReuse(unreadable) {
+		aside = nextSpare(v, victims, inUse)
 	}
 	for _, id := range victims {
 		if why := inUse[id]; why != "" {
@@ -105,7 +115,7 @@ func (s *Site) pruneLocked(dryRun bool) (Pruned, error) {
 			continue
 		}
 		if !dryRun {
-			if err := s.Root.Remove(id); err != nil {
+			if err := s.drop(id, id == aside); err != nil {
 				pruned.Failed = append(pruned.Failed, err.Error())
 				continue
 			}
@@ -113,6 +123,18 @@ func (s *Site) pruneLocked(dryRun bool) (Pruned, error) {
 		pruned.Removed = append(pruned.Removed, id)
 	}
 	return pruned, nil
+}
+
+// drop removes a release, or makes it the spare.
+func (s *Site) drop(id release.ID, aside bool) error {
+	if aside {
+		err := s.Root.SetAside(id)
+		if err == nil {
+			return nil
+		}
+		s.Warn(err)
+	}
+	return s.Root.Remove(id)
 }
 
 // victims are the releases that retention does not keep, oldest first: never the live one, the previous one or an adopted one;
@@ -161,22 +183,26 @@ func kindOf(one release.Release, state journal.TagState) string {
 
 // inUse says which of the releases a running process still uses, and how. A process that cannot be read counts as using every
 // release that was live since it started.
-func (s *Site) inUse(v view, ids []release.ID) (map[release.ID]string, error) {
+func (s *Site) inUse(v view, ids []release.ID) (inUse map[release.ID]string, unreadable []proc.Process, err error) {
 	dirs := make([]string, len(ids))
 	for i, id := range ids {
 		dirs[i] = s.Root.ReleaseDir(id)
 	}
 	uses, unreadable, err := proc.Using(dirs)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	inUse := map[release.ID]string{}
+	inUse = map[release.ID]string{}
 	for i, id := range ids {
 		if use := uses[dirs[i]]; len(use) > 0 {
-			inUse[id] = fmt.Sprintf("process %d (%s) uses it (%s)", use[0].PID, proc.Cmdline(use[0].PID), use[0].How)
+			inUse[id] = usedBy(use[0])
 		}
 	}
-	return inUse, s.perhapsInUse(v, ids, unreadable, inUse)
+	return inUse, unreadable, s.perhapsInUse(v, ids, unreadable, inUse)
+}
+
+func usedBy(use proc.Use) string {
+	return fmt.Sprintf("process %d (%s) uses it (%s)", use.PID, proc.Cmdline(use.PID), use.How)
 }
 
 // perhapsInUse adds what a process may use that cannot be read: a process of a service counts as using every release that was

@@ -185,7 +185,9 @@ func (r *run) space(ctx context.Context) (string, error) {
 		return "", err
 	}
 	if err := r.enough(r.plan, free, r.target.Tag.Name); err != nil {
-		return "", err
+		if free, err = r.makeRoom(err); err != nil {
+			return "", err
+		}
 	}
 	return fmt.Sprintf("%s needed, %s free", ui.Size(r.plan.Need(free.Block)), ui.Size(free.Bytes)), nil
 }
@@ -213,11 +215,20 @@ func (s *Site) enough(plan *export.Plan, free disk.Space, tag string) error {
 
 // export writes the tag's tree into a hidden directory and publishes it under its final name, synced.
 func (r *run) export(ctx context.Context, id release.ID) (string, []release.Entry, error) {
-	entries, err := r.plan.Write(ctx, r.Root.TempDir(id), func(done, total int64) {
+	progress := func(done, total int64) {
 		r.log.Emit(release.Event{Kind: release.EventProgress, Step: release.StepExport, Done: done, Total: total})
-	})
-	if err != nil {
+	}
+	figure := ui.Count(r.plan.Files, "file") + ", " + ui.Size(r.plan.Bytes)
+	entries, kept, err := r.turnSpare(ctx, id, progress)
+	switch {
+	case err != nil:
 		return "", nil, err
+	case entries != nil:
+		figure += fmt.Sprintf(" (reused %s of %s)", ui.Number(kept), ui.Count(r.plan.Files, "file"))
+	default:
+		if entries, err = r.plan.Write(ctx, r.Root.TempDir(id), progress); err != nil {
+			return "", nil, err
+		}
 	}
 	if err := r.Root.Publish(id); err != nil {
 		return "", nil, err
@@ -225,7 +236,7 @@ func (r *run) export(ctx context.Context, id release.ID) (string, []release.Entr
 	if err := r.Root.LinkShared(id); err != nil {
 		return "", nil, err
 	}
-	return ui.Count(r.plan.Files, "file") + ", " + ui.Size(r.plan.Bytes), entries, nil
+	return figure, entries, nil
 }
 
 // build runs the configured build where the release will run.

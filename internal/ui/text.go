@@ -161,10 +161,6 @@ func Size(n int64) string {
 
 // Count shows how many there are: "1 file", "4,983 files".
 func Count(n int, noun string) string {
-	digits := strconv.Itoa(n)
-	for i := len(digits) - 3; i > 0 && digits[i-1] != '-'; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
 	switch {
 	case n == 1:
 	case strings.HasSuffix(noun, "s"):
@@ -172,7 +168,16 @@ func Count(n int, noun string) string {
 	default:
 		noun += "s"
 	}
-	return digits + " " + noun
+	return Number(n) + " " + noun
+}
+
+// Number shows a number: "4,983".
+func Number(n int) string {
+	digits := strconv.Itoa(n)
+	for i := len(digits) - 3; i > 0 && digits[i-1] != '-'; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return digits
 }
 
 // Ago shows how long before now t was, in its largest unit: "just now", "5 min ago", "3 days ago".

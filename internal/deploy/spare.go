@@ -1,0 +1,107 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/git-rel/rel/internal/config"
+	"github.com/git-rel/rel/internal/disk"
+	"github.com/git-rel/rel/internal/proc"
+	"github.com/git-rel/rel/internal/release"
+)
+
+// mayReuse tells whether a directory that no process is seen to use may be changed, where some processes could not be looked into.
+func (s *Site) mayReuse(unreadable []proc.Process) bool {
+	switch s.Config.Export.Reuse {
+	case config.ReuseTrue:
+		return true
+	case config.ReuseFalse:
+		return false
+	}
+	return len(unreadable) == 0
+}
+
+// nextSpare is which of the victims, oldest first, is most like what comes next: the newest that was live, else the newest.
+func nextSpare(v view, victims []release.ID, inUse map[release.ID]string) release.ID {
+	var best release.ID
+	bestLive := false
+	for _, id := range victims {
+		at := slices.IndexFunc(v.Releases, func(one release.Release) bool { return one.ID == id })
+		if at < 0 || inUse[id] != "" {
+			continue
+		}
+		one := v.Releases[at]
+		if live := kindOf(one, v.Ledger.Tags[one.Tag]) == "once-live"; live || !bestLive {
+			best, bestLive = id, live
+		}
+	}
+	return best
+}
+
+// turnSpare turns the spare into the release id, ready to be published. It gives no entries where there is none that may be used:
+// then the release is to be exported in full. Once taken, the spare is gone, whatever comes.
+func (r *run) turnSpare(ctx context.Context, id release.ID, progress func(done, total int64)) (entries []release.Entry, kept int, err error) {
+	if r.Config.Export.Reuse == config.ReuseFalse {
+		return nil, 0, r.Root.DropSpare()
+	}
+	spare, ok, err := r.Root.TakeSpare()
+	if err != nil || !ok {
+		r.warn(err)
+		return nil, 0, nil
+	}
+	why, err := r.spareInUse(spare.Dir)
+	if err == nil && why != "" {
+		r.note("exporting in full: what is left of %s is not reused: %s", spare.ID, why)
+		return nil, 0, nil // the next sweep removes it
+	}
+	if err == nil {
+		entries, kept, err = r.plan.Rewrite(ctx, spare.Dir, spare.Manifest, progress)
+	}
+	if err == nil {
+		err = r.Root.PlaceSpare(id)
+	}
+	if err == nil {
+		return entries, kept, nil
+	}
+	r.warn(r.Root.DropSpare())
+	if ctx.Err() != nil || release.ExitCode(err) == release.ExitRefused {
+		return nil, 0, err
+	}
+	r.note("exporting in full: what is left of %s cannot be reused: %s", spare.ID, err)
+	return nil, 0, nil
+}
+
+// spareInUse says what speaks against changing the spare, if anything does.
+func (r *run) spareInUse(dir string) (string, error) {
+	uses, unreadable, err := proc.Using([]string{dir})
+	if err != nil {
+		return "", err
+	}
+	if use := uses[dir]; len(use) > 0 {
+		return usedBy(use[0]), nil
+	}
+	if !r.mayReuse(unreadable) {
+		return fmt.Sprintf("%s cannot be read, and may use it", unreadable[0]), nil
+	}
+	return "", nil
+}
+
+// makeRoom removes the spare where room is short, and tells what is free then. It gives the error back that led to it where there
+// is no spare, or still no room.
+func (r *run) makeRoom(short error) (disk.Space, error) {
+	was, ok := r.Root.Aside()
+	if !ok {
+		return disk.Space{}, short
+	}
+	if err := r.Root.DropSpare(); err != nil {
+		return disk.Space{}, errors.Join(short, err)
+	}
+	r.note("removed what was kept of %s to make room", was.ID)
+	free, err := disk.Free(r.Root.Dir)
+	if err != nil {
+		return free, err
+	}
+	return free, r.enough(r.plan, free, r.target.Tag.Name)
+}
