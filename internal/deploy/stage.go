@@ -113,18 +113,17 @@ func (r *run) make(ctx context.Context) (err error) {
 		}
 	}
 	tag := r.target.Tag
-	err = r.Root.Seal(release.Manifest{
+	r.manifest = release.Manifest{
 		Release: release.Release{ID: id, Tag: tag.Name, Commit: tag.Commit, Tree: tag.Tree, Created: r.Now().UTC()},
 		Entries: entries,
-	})
-	if err != nil {
-		return err
 	}
-	r.manifest, err = r.Root.Manifest(id)
-	if err != nil {
+	if err := r.Root.Seal(&r.manifest); err != nil {
 		return err
 	}
 	r.to, r.exported = r.manifest.Release, true
+	if r.Config.Build.Run == "" {
+		return nil // nothing has run that could change what was tagged
+	}
 	return r.buildLeftTags(id)
 }
 

@@ -20,7 +20,7 @@ func BenchmarkStatus(b *testing.B) {
 		}
 		live := idOf(49)
 		entries := export(b, r, live, files)
-		must(b, r.Publish(live), r.Seal(release.Manifest{Release: header(live), Entries: entries}))
+		must(b, r.Publish(live), r.Seal(&release.Manifest{Release: header(live), Entries: entries}))
 		doSwitch(b, r, live, "")
 		b.Run(mode+"/live", func(b *testing.B) {
 			for b.Loop() {

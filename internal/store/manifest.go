@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -41,7 +42,8 @@ func encodeManifest(m release.Manifest) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := bytes.NewBuffer(head)
+	const each = 128 // bytes, about
+	out := slices.Grow(head, len(m.Entries)*each)
 	for i, e := range m.Entries {
 		if err := checkEntry(e); err != nil {
 			return nil, err
@@ -49,9 +51,9 @@ func encodeManifest(m release.Manifest) ([]byte, error) {
 		if i > 0 && m.Entries[i-1].Path >= e.Path {
 			return nil, fmt.Errorf("%q: out of order in the manifest", e.Path)
 		}
-		out.Write(appendEntry(out.AvailableBuffer(), e))
+		out = appendEntry(out, e)
 	}
-	return out.Bytes(), nil
+	return out, nil
 }
 
 func encodeHeader(m release.Manifest) ([]byte, error) {
@@ -129,7 +131,16 @@ func appendEntry(b []byte, e release.Entry) []byte {
 	if id == "" {
 		id = "-"
 	}
-	b = fmt.Appendf(b, "%c\t%06o\t%d\t%s\t%d\t%d\t%d\t", e.Kind, e.Mode, e.Size, id, e.Inode, e.MTime, e.CTime)
+	b = append(b, byte(e.Kind), '\t')
+	for most := uint32(0o100000); most > max(e.Mode, 1); most >>= 3 {
+		b = append(b, '0') // six digits, as git has it
+	}
+	b = append(strconv.AppendUint(b, uint64(e.Mode), 8), '\t')
+	b = append(strconv.AppendInt(b, e.Size, 10), '\t')
+	b = append(append(b, id...), '\t')
+	b = append(strconv.AppendUint(b, e.Inode, 10), '\t')
+	b = append(strconv.AppendInt(b, e.MTime, 10), '\t')
+	b = append(strconv.AppendInt(b, e.CTime, 10), '\t')
 	if needsQuotes(e.Path) {
 		b = strconv.AppendQuote(b, e.Path)
 	} else {

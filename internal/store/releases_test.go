@@ -24,7 +24,7 @@ func TestSealAndVerify(t *testing.T) {
 			dir := r.ReleaseDir(id)
 			write(t, filepath.Join(dir, "built/out"), "made") // the build
 			must(t, os.Symlink("out", filepath.Join(dir, "built/link")))
-			must(t, r.Seal(release.Manifest{Release: header(id), Entries: entries}))
+			must(t, r.Seal(&release.Manifest{Release: header(id), Entries: entries}))
 			m, err := r.Manifest(id)
 			must(t, err)
 			if m.Files != 7 || m.Bytes != 29-2 || m.Inode == 0 {
@@ -78,7 +78,7 @@ func TestRacyTimes(t *testing.T) {
 	r := open(t, t.TempDir(), Layout{})
 	id := idOf(1)
 	entries := export(t, r, id, map[string]string{"a": "one", "b": "two"})
-	must(t, r.Publish(id), r.Seal(release.Manifest{Release: header(id), Entries: entries}))
+	must(t, r.Publish(id), r.Seal(&release.Manifest{Release: header(id), Entries: entries}))
 	m, err := r.Manifest(id)
 	must(t, err)
 	// As if the content had changed and the stat data had not: what cannot be made to happen in a test.
@@ -114,7 +114,7 @@ func TestSealKeepsTheTagsWord(t *testing.T) {
 	must(t, r.Publish(id))
 	write(t, filepath.Join(r.ReleaseDir(id), "a"), "ONE")
 	must(t, os.Remove(filepath.Join(r.ReleaseDir(id), "b")))
-	must(t, r.Seal(release.Manifest{Release: header(id), Entries: entries}))
+	must(t, r.Seal(&release.Manifest{Release: header(id), Entries: entries}))
 	wantDrift(t, r, id, "a content", "b missing")
 }
 
@@ -128,7 +128,7 @@ func TestSealManyBuiltFiles(t *testing.T) {
 			write(t, filepath.Join(r.ReleaseDir(id), "out", fmt.Sprint(i)), "x")
 		}
 		must(t, os.Chmod(filepath.Join(r.ReleaseDir(id), "out/1"), 0), os.Chmod(r.ReleaseDir(id), 0o555))
-		must(t, r.Seal(release.Manifest{Release: header(id)}))
+		must(t, r.Seal(&release.Manifest{Release: header(id)}))
 		st, err := os.Stat(r.ReleaseDir(id))
 		must(t, err)
 		if st.Mode().Perm()&0o200 == 0 {

@@ -19,7 +19,7 @@ import (
 // entries; Seal adds what the build made and the links to shared paths, syncs them, counts, makes the link ready and writes the
 // manifest, after which it is a release, whatever crashes. A tagged file that the build has changed stays as the tag had it, and
 // so is drift from the first.
-func (r *Root) Seal(m release.Manifest) error {
+func (r *Root) Seal(m *release.Manifest) error {
 	h, err := r.open()
 	if err != nil {
 		return err
@@ -28,16 +28,16 @@ func (r *Root) Seal(m release.Manifest) error {
 	return errors.Join(err, h.close())
 }
 
-func (r *Root) seal(h *handles, m release.Manifest) error {
+func (r *Root) seal(h *handles, m *release.Manifest) error {
 	dir, err := h.releases.Dir(string(m.ID))
 	if err != nil {
 		return err
 	}
-	err = r.complete(h, dir, &m)
+	err = r.complete(h, dir, m)
 	if err = errors.Join(err, dir.Close()); err != nil {
 		return err
 	}
-	return r.writeManifest(h, m)
+	return r.writeManifest(h, *m)
 }
 
 // complete fills in m what the directory tells, and syncs what was not synced by the export.

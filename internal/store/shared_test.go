@@ -23,7 +23,7 @@ func TestLinkShared(t *testing.T) {
 			}
 			write(t, filepath.Join(r.Dir, "shared/config/app.yml"), "real")
 			must(t, r.LinkShared(idOf(1)), r.LinkShared(idOf(1)))
-			must(t, r.Seal(release.Manifest{Release: header(idOf(1)), Entries: entries}))
+			must(t, r.Seal(&release.Manifest{Release: header(idOf(1)), Entries: entries}))
 			doSwitch(t, r, idOf(1), "")
 			for p, want := range map[string]string{"public/uploads/first": "tag's own", "config/app.yml": "real", "config/other": "x"} {
 				if got := read(t, filepath.Join(r.LivePath(), p)); got != want {
@@ -37,7 +37,7 @@ func TestLinkShared(t *testing.T) {
 			tag["public/uploads/first"], tag["VERSION"] = "newer", string(idOf(2))
 			entries = export(t, r, idOf(2), tag)
 			must(t, r.Publish(idOf(2)), r.LinkShared(idOf(2)))
-			must(t, r.Seal(release.Manifest{Release: header(idOf(2)), Entries: entries}))
+			must(t, r.Seal(&release.Manifest{Release: header(idOf(2)), Entries: entries}))
 			doSwitch(t, r, idOf(2), idOf(1))
 			for p, want := range map[string]string{"public/uploads/first": "tag's own", "public/uploads/later": "user's", "log/error.log": "line"} {
 				if got := read(t, filepath.Join(r.LivePath(), p)); got != want {

@@ -48,7 +48,7 @@ func TestSpare(t *testing.T) {
 			for i := range s.Entries {
 				s.Entries[i].Inode = 0 // its content has changed: Seal looks itself
 			}
-			must(t, r.PlaceSpare(d), r.Publish(d), r.Seal(release.Manifest{Release: header(d), Entries: s.Entries}))
+			must(t, r.PlaceSpare(d), r.Publish(d), r.Seal(&release.Manifest{Release: header(d), Entries: s.Entries}))
 			doSwitch(t, r, d, c)
 			wantLive(t, r, d, c, d)
 			wantReleases(t, r, c, d)

@@ -87,7 +87,7 @@ func stage(t testing.TB, r *Root, n int) release.ID {
 	t.Helper()
 	id := idOf(n)
 	entries := export(t, r, id, map[string]string{"VERSION": string(id), "lib/code": "code"})
-	must(t, r.Publish(id), r.LinkShared(id), r.Seal(release.Manifest{Release: header(id), Entries: entries}))
+	must(t, r.Publish(id), r.LinkShared(id), r.Seal(&release.Manifest{Release: header(id), Entries: entries}))
 	return id
 }
 
