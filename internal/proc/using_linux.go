@@ -157,7 +157,7 @@ func Using(dirs []string) (uses map[string][]Use, unreadable []Process, err erro
 }
 
 // forks is how often Using looks for new processes.
-const forks = 10
+const forks = 4
 
 // usesOf adds what p uses; false when we may not know all of it.
 func usesOf(p Process, names *views, uses map[string][]Use) bool {
