@@ -277,3 +277,57 @@ func TestRewriteRefusesPointers(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Repositories that the caller names, from each of some tags to the next: REL_TEST_REPOS=/a:/b.git
+func TestRewriteOnRepositories(t *testing.T) {
+	repos := os.Getenv("REL_TEST_REPOS")
+	if repos == "" {
+		t.Skip("REL_TEST_REPOS names no repositories to compare with")
+	}
+	for _, dir := range filepath.SplitList(repos) {
+		t.Run(filepath.Base(filepath.Dir(dir)), func(t *testing.T) {
+			r := repo{t, dir}
+			tags := strings.Fields(r.git("for-each-ref", "--sort=-creatordate", "--format=%(refname:short)", "refs/tags"))
+			var was old
+			for i := 0; i < len(tags); i += len(tags)/4 + 1 {
+				plan, err := Survey(context.Background(), r.source(tags[i]))
+				if release.ExitCode(err) == release.ExitRefused {
+					t.Logf("%s: %v", tags[i], err)
+					continue
+				}
+				must(t, err)
+				if was.Dir != "" {
+					entries, kept, err := plan.Rewrite(context.Background(), was.Dir, was.Manifest, nil)
+					must(t, err)
+					t.Logf("%s: %d of %d kept", tags[i], kept, plan.Files)
+					sameAsWrite(t, r, tags[i], was.Dir, entries)
+				}
+				was = former(t, r, tags[i])
+			}
+		})
+	}
+}
+
+// Content that Git LFS keeps stays by what it is, not by its pointer.
+func TestRewriteLFS(t *testing.T) {
+	work, _ := lfsRepo(t)
+	work.write(".gitattributes", "*.bin filter=lfs -text\n")
+	work.write("same.bin", "the same")
+	work.write("other.bin", "one")
+	work.push("v1")
+	work.write("other.bin", "two")
+	work.push("v2")
+	was := former(t, work, "v1")
+	entries, kept, err := rewrite(t, work, "v2", was)
+	must(t, err)
+	if kept != 2 { // with .gitattributes
+		t.Errorf("%d kept", kept)
+	}
+	sameAsWrite(t, work, "v2", was.Dir, entries)
+	was = former(t, work, "v2")
+	must(t, os.Chmod(work.kept("the same"), 0o644))
+	must(t, os.WriteFile(work.kept("the same"), []byte("not same"), 0o644))
+	if _, _, err := rewrite(t, work, "v1", was); release.ExitCode(err) != release.ExitRefused {
+		t.Errorf("damaged content: %v", err)
+	}
+}
