@@ -92,7 +92,7 @@ func TestRacyTimes(t *testing.T) {
 		full       bool
 		drift, got int
 	}{
-		{m.Entries[0].CTime, false, 1, 2},
+		{min(m.Entries[0].CTime, m.Entries[1].CTime), false, 1, 2},
 		{max(m.Entries[0].CTime, m.Entries[1].CTime) + 1, false, 0, 0},
 		{max(m.Entries[0].CTime, m.Entries[1].CTime) + 1, true, 1, 2},
 	} {
