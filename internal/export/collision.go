@@ -16,7 +16,6 @@ func (w *writer) collision(p string, err error) error {
 	if !errors.Is(err, os.ErrExist) {
 		return err
 	}
-	fold := func(s string) string { return strings.ToLower(norm.NFC.String(s)) }
 	other := ""
 	look := func(q string) {
 		if q != p && fold(q) == fold(p) {
@@ -38,6 +37,9 @@ func (w *writer) collision(p string, err error) error {
 	return release.Errorf(release.ExitRefused, "%s and %s: one name on this file system: %w", shown(p), shown(other), os.ErrExist).
 		Hint("rename one of them in the repository, or use a file system that tells case apart")
 }
+
+// fold makes one text of all those that some file system takes for one name.
+func fold(s string) string { return strings.ToLower(norm.NFC.String(s)) }
 
 // cause is what the system said, without the call and the path that os puts before it.
 func cause(err error) error {

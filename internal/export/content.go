@@ -16,7 +16,7 @@ func (w *writer) fill(ctx context.Context, out io.Writer, buf []byte, i int) (ob
 	}
 	if f.size > streamOver {
 		if f.conv.none() {
-			return f.id, w.stream(ctx, out, f.id)
+			return f.id, w.stream(ctx, out, f)
 		}
 		w.large.Lock()
 		defer w.large.Unlock()
@@ -26,11 +26,11 @@ func (w *writer) fill(ctx context.Context, out io.Writer, buf []byte, i int) (ob
 		return f.id, err
 	}
 	if f.conv.subst {
-		data = w.subst.apply(i, data)
+		data = w.subst[f.in.number].apply(i, data)
 	}
 	id := f.id
 	if !f.conv.none() {
-		id = objects.Hash(w.plan.src.Store.Format(), objects.KindBlob, data)
+		id = objects.Hash(f.in.Store.Format(), objects.KindBlob, data)
 	} else if !f.pointer && w.plan.src.LFS != LFSPointer && looksLikePointer(data) {
 		return f.id, w.plan.refusePointer(f)
 	}
@@ -40,7 +40,7 @@ func (w *writer) fill(ctx context.Context, out io.Writer, buf []byte, i int) (ob
 
 // converted is a file's content as git's checkout would write it. It may be in buf.
 func (w *writer) converted(ctx context.Context, f *file, buf []byte) ([]byte, error) {
-	o, err := w.plan.src.Store.ReadInto(f.id, buf)
+	o, err := f.in.Store.ReadInto(f.id, buf)
 	if err != nil {
 		return nil, err
 	}
@@ -56,8 +56,8 @@ func (w *writer) converted(ctx context.Context, f *file, buf []byte) ([]byte, er
 	return data, err
 }
 
-func (w *writer) stream(ctx context.Context, out io.Writer, id objects.ID) (err error) {
-	r, _, err := w.plan.src.Store.Stream(id)
+func (w *writer) stream(ctx context.Context, out io.Writer, f *file) (err error) {
+	r, _, err := f.in.Store.Stream(f.id)
 	if err != nil {
 		return err
 	}

@@ -4,8 +4,9 @@
 //
 // Other than in git, what is not in the tag has no say: $GIT_DIR/info/attributes, core.attributesFile, core.autocrlf and filter
 // drivers are ignored on purpose, so that a tag gives the same release wherever it is exported. Refused is what git archive would
-// let pass and a release should not have: submodules, Git LFS content that cannot be had, names that are dangerous on some file
-// system. Content that Git LFS keeps is exported in place of its pointers, as a checkout by git lfs has it.
+// let pass and a release should not have: submodules, unless Source says what becomes of them, Git LFS content that cannot be had,
+// names that are dangerous on some file system. Content that Git LFS keeps is exported in place of its pointers, as a checkout by
+// git lfs has it.
 //
 // As in git archive, a file over 512 MiB is exported as it is unless it has export-subst; a .gitattributes that is a symlink counts
 // with its target as its text, never with what it points to; %(describe) is expanded once in a release.
@@ -37,6 +38,8 @@ type Source struct {
 	Path       string // only this directory of the tree, as the top of the release; "" for all
 	LFS        string // what becomes of Git LFS pointers: LFSAuto, LFSRefuse or LFSPointer
 	Attributes bool   // false: the tree as it is, .gitattributes ignored
+	Submodules string // what becomes of them: SubmodulesRefuse or "", SubmodulesEmpty, SubmodulesFetch
+	Module     Opener // of those of SubmodulesFetch
 }
 
 // Plan is what Survey found and Write writes. The sizes are before conversion.
@@ -45,17 +48,18 @@ type Plan struct {
 	Bytes  int64 // their sizes added up
 	Inodes int64 // files, symlinks and directories, and the release's own directory
 
-	src    Source
-	commit objects.Commit
-	dirs   []string // a directory before what is in it
-	files  []file
-	links  []link
-	order  []int // indices of files, in the order in which to read them
-	lfs    lfsContent
+	src   Source
+	parts []*part  // the tag's own repository first, then those of submodules
+	dirs  []string // a directory before what is in it
+	files []file
+	links []link
+	order []int // indices of files, in the order in which to read them
+	lfs   lfsContent
 }
 
 // file is a regular file to be written.
 type file struct {
+	in   *part
 	path string
 	id   objects.ID
 	mode uint32 // release.ModeFile or ModeExec
@@ -150,13 +154,16 @@ func Survey(ctx context.Context, src Source) (*Plan, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", src.Tag, err)
 	}
-	w := &walker{ctx: ctx, plan: &Plan{src: src, commit: commit}, attrs: newEvaluator(), only: only, most: mostEntries}
-	if err := w.tree("", commit.Tree); err != nil {
+	w := newWalker(ctx, &Plan{src: src}, only)
+	if err := w.part(Module{Store: src.Store, GitDir: src.GitDir, Module: src.Module}, src.Commit, commit, ""); err != nil {
 		return nil, fmt.Errorf("%s: %w", src.Tag, err)
 	}
 	if only != "" && !w.found {
 		return nil, release.Errorf(release.ExitRefused, "%s: %s: not in its tree", src.Tag, only).
 			Hint("export.path names a directory that the tag has: git ls-tree %s shows them", src.Commit)
+	}
+	if err := w.collisions(); err != nil {
+		return nil, fmt.Errorf("%s: %w", src.Tag, err)
 	}
 	if err := w.plan.measure(ctx); err != nil {
 		return nil, fmt.Errorf("%s: %w", src.Tag, err)

@@ -127,10 +127,11 @@ func TestTreeBomb(t *testing.T) {
 	}
 	r.tagTree("bad", entry.id)
 	src := r.source("bad")
-	w := &walker{ctx: context.Background(), plan: &Plan{src: src}, attrs: newEvaluator(), most: 5000}
+	w := newWalker(context.Background(), &Plan{src: src}, "")
+	w.most = 5000
 	commit, err := src.Store.Commit(src.Commit)
 	must(t, err)
-	if err := w.tree("", commit.Tree); release.ExitCode(err) != release.ExitRefused || !strings.Contains(err.Error(), "more than 5000 files") {
+	if err := w.part(Module{Store: src.Store}, src.Commit, commit, ""); release.ExitCode(err) != release.ExitRefused || !strings.Contains(err.Error(), "more than 5000 files") {
 		t.Errorf("%v", err)
 	}
 }

@@ -46,7 +46,7 @@ func (p *Plan) measurePointer(f *file) error {
 	if !f.lfs || f.size >= maxPointer || p.src.LFS == LFSPointer {
 		return nil
 	}
-	o, err := p.src.Store.Read(f.id)
+	o, err := f.in.Store.Read(f.id)
 	if err != nil {
 		return in(f.path, err)
 	}
@@ -54,6 +54,9 @@ func (p *Plan) measurePointer(f *file) error {
 	switch {
 	case !ok:
 		return nil
+	case f.in.depth > 0 && p.src.LFS != LFSRefuse:
+		return in(f.path, refuseContent("in a submodule, which rel does not fetch").
+			Hint(`export.lfs = "pointer" exports pointers as they are; git lfs migrate export, in the submodule, stores the content itself`))
 	case p.src.LFS == LFSRefuse:
 		return in(f.path, p.refusePointer(f))
 	case content.extended:
@@ -99,7 +102,7 @@ func (p *Plan) locateContent(ctx context.Context) error {
 	if len(all) == 0 {
 		return nil
 	}
-	config, err := readLFSConfig(ctx, p.src, p.commit.Tree)
+	config, err := readLFSConfig(ctx, p.src, p.parts[0].object.Tree)
 	if err != nil {
 		return err
 	}

@@ -34,13 +34,13 @@ func (p *Plan) measure(ctx context.Context) error {
 }
 
 func (p *Plan) measureFile(f *file) error {
-	kind, size, err := p.src.Store.Header(f.id)
+	kind, size, err := f.in.Store.Header(f.id)
 	if err != nil {
 		return in(f.path, err)
 	}
 	if kind != objects.KindBlob {
 		return release.Errorf(release.ExitRefused, "%s: a %s where a file should be", shown(f.path), kind).
-			Hint("git fsck %s shows what is wrong with the repository", p.src.Commit)
+			Hint("git fsck %s shows what is wrong with the repository", f.in.commit)
 	}
 	f.size = size
 	if size > rawOver && !f.conv.subst {
@@ -53,14 +53,15 @@ func (p *Plan) measureFile(f *file) error {
 // and files with the same content come together.
 func (p *Plan) inPackOrder(ctx context.Context) ([]int, error) {
 	type at struct {
-		index, pack int
-		offset      int64
+		index, part, pack int
+		offset            int64
 	}
 	places := make([]at, len(p.files))
 	err := parallel(ctx, cores(), len(p.files), func(_, i int) error {
-		places[i] = at{index: i, pack: -1}
-		if pack, offset, ok := p.src.Store.Position(p.files[i].id); ok {
-			places[i] = at{i, pack, offset}
+		f := &p.files[i]
+		places[i] = at{index: i, part: f.in.number, pack: -1}
+		if pack, offset, ok := f.in.Store.Position(f.id); ok {
+			places[i] = at{i, f.in.number, pack, offset}
 		}
 		return nil
 	})
@@ -68,7 +69,7 @@ func (p *Plan) inPackOrder(ctx context.Context) ([]int, error) {
 		return nil, err
 	}
 	slices.SortFunc(places, func(a, b at) int {
-		return cmp.Or(cmp.Compare(a.pack, b.pack), cmp.Compare(a.offset, b.offset), cmp.Compare(a.index, b.index))
+		return cmp.Or(cmp.Compare(a.part, b.part), cmp.Compare(a.pack, b.pack), cmp.Compare(a.offset, b.offset), cmp.Compare(a.index, b.index))
 	})
 	order := make([]int, len(places))
 	for i, a := range places {

@@ -254,7 +254,7 @@ func (c *clearing) sameContent(ctx context.Context, f *file, was release.Entry, 
 		if f.conv.none() && looksLikePointer(data) {
 			return false, p.refusePointer(f) // the former release had it by other attributes
 		}
-		id = objects.Hash(p.src.Store.Format(), objects.KindBlob, data)
+		id = objects.Hash(f.in.Store.Format(), objects.KindBlob, data)
 	}
 	return id.String() == was.ID, nil
 }

@@ -14,12 +14,17 @@ import (
 type walker struct {
 	ctx   context.Context
 	plan  *Plan
+	in    *part // whose tree this is
 	attrs *evaluator
 	only  string // the one path wanted, "" for all
 	found bool   // something of it is in the tree
 	seen  int    // files, symlinks and submodules come by, exported or not
 	count int    // entries come by
 	most  int    // of them that are allowed
+}
+
+func newWalker(ctx context.Context, plan *Plan, only string) *walker {
+	return &walker{ctx: ctx, plan: plan, only: only, most: mostEntries}
 }
 
 // The types of a tree entry's mode.
@@ -47,7 +52,7 @@ func (w *walker) tree(dir string, id objects.ID) error {
 	if err := w.ctx.Err(); err != nil {
 		return err
 	}
-	entries, err := w.plan.src.Store.Tree(id)
+	entries, err := w.in.Store.Tree(id)
 	if err != nil {
 		return in(dir, malformed(err))
 	}
@@ -59,7 +64,7 @@ func (w *walker) tree(dir string, id objects.ID) error {
 		if err != nil {
 			return in(dir+".gitattributes", err)
 		}
-		w.attrs.push(dir, data)
+		w.attrs.push(dir[len(w.in.top):], data)
 		defer w.attrs.pop()
 	}
 	for _, e := range entries {
@@ -93,19 +98,19 @@ func (w *walker) check(dir string, entries []objects.TreeEntry) error {
 	for _, e := range entries {
 		if bad := badName(e.Name); bad != "" {
 			return w.refuse(dir+e.Name, "%s, which must not be exported", bad).
-				Hint("git filter-repo rewrites a history that holds it; git fsck %s shows what else is wrong", w.plan.src.Commit)
+				Hint("git filter-repo rewrites a history that holds it; git fsck %s shows what else is wrong", w.in.commit)
 		}
 		if seen[e.Name] {
-			return w.refuse(dir+e.Name, "twice in its tree").Hint("git fsck %s shows what is wrong with the repository", w.plan.src.Commit)
+			return w.refuse(dir+e.Name, "twice in its tree").Hint("git fsck %s shows what is wrong with the repository", w.in.commit)
 		}
 		seen[e.Name] = true
 		if _, ok := modeOf(e.Mode); !ok {
 			return w.refuse(dir+e.Name, "mode %o, which is no file, directory, link or submodule", e.Mode).
-				Hint("git fsck %s shows what is wrong with the repository", w.plan.src.Commit)
+				Hint("git fsck %s shows what is wrong with the repository", w.in.commit)
 		}
 		if mode, _ := modeOf(e.Mode); mode == release.ModeSymlink && isDotGitmodules(e.Name) {
 			return w.refuse(dir+e.Name, "a symlink that some file systems take for .gitmodules, which must not be exported").
-				Hint("make it a file: git fsck %s shows what else is wrong", w.plan.src.Commit)
+				Hint("make it a file: git fsck %s shows what else is wrong", w.in.commit)
 		}
 		if len(dir)+len(e.Name) > maxPath {
 			return w.refuse(dir+e.Name, "a path of %d bytes, where %d are possible", len(dir)+len(e.Name), maxPath).
@@ -139,11 +144,11 @@ func (w *walker) attributes(entries []objects.TreeEntry) (string, error) {
 		if e.Name != ".gitattributes" || mode == release.ModeDir || mode == release.ModeGitlink {
 			continue
 		}
-		_, size, err := w.plan.src.Store.Header(e.ID)
+		_, size, err := w.in.Store.Header(e.ID)
 		if err != nil || size >= maxAttributesFile {
 			return "", err
 		}
-		o, err := w.plan.src.Store.Read(e.ID)
+		o, err := w.in.Store.Read(e.ID)
 		if err != nil || o.Kind != objects.KindBlob {
 			return "", err
 		}
@@ -163,7 +168,7 @@ func (w *walker) wanted(path string) (inside, above bool) {
 func (w *walker) entry(path string, e objects.TreeEntry) error {
 	inside, above := w.wanted(path)
 	mode, _ := modeOf(e.Mode)
-	if !inside && !(above && mode == release.ModeDir) {
+	if !inside && !(above && w.descends(mode)) {
 		return nil
 	}
 	if w.count++; w.count > w.most {
@@ -175,7 +180,7 @@ func (w *walker) entry(path string, e objects.TreeEntry) error {
 	}
 	var values []value
 	if w.plan.src.Attributes {
-		if values = w.attrs.lookup(path, mode == release.ModeDir || mode == release.ModeGitlink); values[attrExportIgnore].state == stateTrue {
+		if values = w.attrs.lookup(path[len(w.in.top):], mode == release.ModeDir || mode == release.ModeGitlink); values[attrExportIgnore].state == stateTrue {
 			w.found = true // it may well be in what is ignored: then the export is empty, as git's is
 			return nil
 		}
@@ -184,8 +189,7 @@ func (w *walker) entry(path string, e objects.TreeEntry) error {
 	case release.ModeDir:
 		return w.directory(path, e.ID)
 	case release.ModeGitlink:
-		return w.refuse(path, "a submodule, which cannot be exported").
-			Hint("keep its files in the repository itself, or leave it out with %q in .gitattributes", path+" export-ignore")
+		return w.submodule(path, e.ID)
 	case release.ModeSymlink:
 		return w.symlink(path, e.ID)
 	}
@@ -207,7 +211,7 @@ func (w *walker) directory(path string, id objects.ID) error {
 }
 
 func (w *walker) symlink(path string, id objects.ID) error {
-	kind, size, err := w.plan.src.Store.Header(id)
+	kind, size, err := w.in.Store.Header(id)
 	if err != nil {
 		return in(path, err)
 	}
@@ -215,7 +219,7 @@ func (w *walker) symlink(path string, id objects.ID) error {
 		return w.refuse(path, "a symlink with a target of %d bytes (a %s), which no system can make", size, kind).
 			Hint("mend it in the repository, or leave it out with export-ignore in .gitattributes")
 	}
-	o, err := w.plan.src.Store.Read(id)
+	o, err := w.in.Store.Read(id)
 	if err != nil {
 		return in(path, err)
 	}
@@ -227,7 +231,7 @@ func (w *walker) symlink(path string, id objects.ID) error {
 }
 
 func (w *walker) file(path string, mode uint32, id objects.ID, values []value) error {
-	f := file{path: path, mode: mode, id: id}
+	f := file{in: w.in, path: path, mode: mode, id: id}
 	if values != nil {
 		var ok bool
 		if f.conv, ok = conversionOf(values); !ok {

@@ -47,8 +47,8 @@ func (p *Plan) Write(ctx context.Context, dir string, progress func(done, total 
 type writer struct {
 	plan    *Plan
 	root    *disk.Dir
-	dirs    []*openDirs // of each worker; the first is also for what is done by one
-	subst   substitution
+	dirs    []*openDirs     // of each worker; the first is also for what is done by one
+	subst   []substitution  // of each of the plan's parts
 	entries []release.Entry // of files, at their index in plan; then of links and directories
 	large   sync.Mutex      // held while a large file is converted: one at a time bounds the memory
 
@@ -74,9 +74,9 @@ func (w *writer) close() error {
 	return errors.Join(append(errs, w.root.Close())...)
 }
 
-// substitute expands the placeholders of all files with export-subst beforehand.
+// substitute expands the placeholders of all files with export-subst beforehand, those of a submodule by its own commit.
 func (w *writer) substitute(ctx context.Context) error {
-	found := false
+	w.subst = make([]substitution, len(w.plan.parts))
 	for i := range w.plan.files {
 		f := &w.plan.files[i]
 		if !f.conv.subst {
@@ -89,13 +89,14 @@ func (w *writer) substitute(ctx context.Context) error {
 		if err != nil {
 			return in(f.path, err)
 		}
-		w.subst.collect(i, data)
-		found = true
+		w.subst[f.in.number].collect(i, data)
 	}
-	if !found {
-		return nil
+	for i, p := range w.plan.parts {
+		if err := w.subst[i].expand(ctx, p.GitDir, p.commit, p.object); err != nil {
+			return in(p.top, err)
+		}
 	}
-	return w.subst.expand(ctx, w.plan.src.GitDir, w.plan.src.Commit, w.plan.commit)
+	return nil
 }
 
 func (w *writer) makeDirs(ctx context.Context) error {
