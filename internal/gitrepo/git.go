@@ -31,13 +31,16 @@ type gitError struct {
 	text    string // what it printed to stderr
 }
 
+// unread is what git says where ssh, or the other side, has said why.
+const unread = "Could not read from remote repository."
+
 // Error is git's last complaint without its prefix.
 func (e *gitError) Error() string {
 	said := ""
 	for line := range strings.Lines(e.text) {
 		line = strings.TrimSpace(line)
 		for _, prefix := range []string{"fatal: ", "error: "} {
-			if rest, ok := strings.CutPrefix(line, prefix); ok {
+			if rest, ok := strings.CutPrefix(line, prefix); ok && (rest != unread || said == "") {
 				said = rest
 			}
 		}

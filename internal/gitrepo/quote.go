@@ -1,6 +1,7 @@
 package gitrepo
 
 import (
+	"fmt"
 	"regexp"
 	"strings"
 )
@@ -13,4 +14,15 @@ func shellQuote(word string) string {
 		return word
 	}
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
+
+// password matches what stands before the host of a URL: a user, a password, or a token in the place of either.
+var password = regexp.MustCompile(`[^/@:]*:?[^/@]*@`)
+
+// shownURL is somebody else's URL as a message has it: on one line, without an end that is nowhere, without a password.
+func shownURL(url string) string {
+	if before, after, ok := strings.Cut(url, "://"); ok {
+		url = before + "://" + password.ReplaceAllString(after, "…@")
+	}
+	return fmt.Sprintf("%.300q", url)
 }
