@@ -101,6 +101,9 @@ func (a *app) showPlan(p deploy.Plan) {
 		}
 		a.out.Line("  %-8s %s", step.Step, strings.TrimSpace(what))
 	}
+	for _, fetch := range p.Fetches {
+		a.out.Line("  %-8s %s, whose files are not counted here", "fetch", ui.Escape(fetch))
+	}
 	a.showCommits("comes", p.Comes)
 	a.showCommits("goes", p.Goes)
 	if len(p.Changes) > 0 {

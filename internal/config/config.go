@@ -32,22 +32,23 @@ const (
 // Config is rel.toml with every default filled in. Paths are cleaned, slash-separated, and relative to the root unless said
 // otherwise.
 type Config struct {
-	App        string            `toml:"app"`         // default: the root's name, made safe
-	Repo       string            `toml:"repo"`        // relative to the root or absolute; see Has for whether the file names it
-	Keep       int               `toml:"keep"`        // once-live releases besides the live and the previous one
-	KeepFailed int               `toml:"keep_failed"` //
-	KeepStaged int               `toml:"keep_staged"` //
-	Live       Live              `toml:"live"`
-	Export     Export            `toml:"export"`
-	Shared     Shared            `toml:"shared"`
-	Env        map[string]string `toml:"env"` // for builds, checks, steps and services
-	Build      Build             `toml:"build"`
-	Check      []Check           `toml:"check"`
-	Service    []Service         `toml:"service"` // started in this order, stopped in reverse
-	Health     Health            `toml:"health"`
-	Steps      Steps             `toml:"steps"`
-	Push       Push              `toml:"push"`
-	Sign       Sign              `toml:"sign"`
+	App          string            `toml:"app"`           // default: the root's name, made safe
+	Repo         string            `toml:"repo"`          // relative to the root or absolute; see Has for whether the file names it
+	Keep         int               `toml:"keep"`          // once-live releases besides the live and the previous one
+	KeepFailed   int               `toml:"keep_failed"`   //
+	KeepStaged   int               `toml:"keep_staged"`   //
+	FetchTimeout Duration          `toml:"fetch_timeout"` // of one fetch from a repository that is elsewhere
+	Live         Live              `toml:"live"`
+	Export       Export            `toml:"export"`
+	Shared       Shared            `toml:"shared"`
+	Env          map[string]string `toml:"env"` // for builds, checks, steps and services
+	Build        Build             `toml:"build"`
+	Check        []Check           `toml:"check"`
+	Service      []Service         `toml:"service"` // started in this order, stopped in reverse
+	Health       Health            `toml:"health"`
+	Steps        Steps             `toml:"steps"`
+	Push         Push              `toml:"push"`
+	Sign         Sign              `toml:"sign"`
 
 	source *source // where each key stands in the file; nil without a file
 }
@@ -61,11 +62,12 @@ type Live struct {
 
 // Export says what of a tag's tree becomes a release.
 type Export struct {
-	Path       string `toml:"path"` // the directory of the tree that is exported; "" is all of it
-	Attributes bool   `toml:"attributes"`
-	Submodules string `toml:"submodules"` // "refuse"
-	LFS        string `toml:"lfs"`        // "auto", "refuse" or "pointer"
-	Reuse      Reuse  `toml:"reuse"`
+	Path          string   `toml:"path"` // the directory of the tree that is exported; "" is all of it
+	Attributes    bool     `toml:"attributes"`
+	Submodules    string   `toml:"submodules"`     // "refuse", "empty" or "fetch"
+	SubmoduleURLs []string `toml:"submodule_urls"` // patterns of addresses that may be fetched from, see release.RemotePattern
+	LFS           string   `toml:"lfs"`            // "auto", "refuse" or "pointer"
+	Reuse         Reuse    `toml:"reuse"`
 }
 
 // Reuse says whether an old release's directory may become a new one's.
@@ -165,7 +167,7 @@ type Sign struct {
 // Default is the configuration of a root without rel.toml. Name is the root's directory name.
 func Default(name string) *Config {
 	return &Config{
-		App: safeName(name), Repo: "repo.git", Keep: 5, KeepFailed: 2, KeepStaged: 2,
+		App: safeName(name), Repo: "repo.git", Keep: 5, KeepFailed: 2, KeepStaged: 2, FetchTimeout: seconds(600),
 		Live:   Live{Path: "current", Mode: ModeSymlink},
 		Export: Export{Attributes: true, Submodules: "refuse", LFS: "auto", Reuse: ReuseAuto},
 		Build:  Build{Timeout: seconds(600)},
@@ -222,6 +224,18 @@ func read(path string) (data []byte, err error) {
 		return nil, release.Errorf(release.ExitError, "%s: larger than 1 MiB", path)
 	}
 	return data, err
+}
+
+// AllowedRemotes are submodule_urls, read.
+func (e Export) AllowedRemotes() ([]release.RemotePattern, error) {
+	patterns := make([]release.RemotePattern, len(e.SubmoduleURLs))
+	for i, text := range e.SubmoduleURLs {
+		var err error
+		if patterns[i], err = release.ParseRemotePattern(text); err != nil {
+			return nil, fmt.Errorf("%q: %w", text, err)
+		}
+	}
+	return patterns, nil
 }
 
 // Has tells whether the file itself gives key a value, as "repo", "live.path" or "service[0].restart".

@@ -192,7 +192,7 @@ func TestTemplate(t *testing.T) {
 		}
 	}
 	c.source, c.Check, c.Service, c.Env = nil, nil, nil, want.Env
-	c.Shared, c.Push.Branches = Shared{}, nil
+	c.Shared, c.Push.Branches, c.Export.SubmoduleURLs = Shared{}, nil, nil
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("with its comments taken away the template gives\n%+v\nnot\n%+v", c, want)
 	}

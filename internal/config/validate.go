@@ -19,6 +19,7 @@ var (
 	servicePresets = []string{"apache", "nginx", "systemd", "pidfile", "command"}
 	restarts       = []string{"graceful", "restart", "stop-start", "none"}
 	branchActions  = []string{"cut", "stage"}
+	submodules     = []string{"refuse", "empty", "fetch"}
 	lfsModes       = []string{"auto", "refuse", "pointer"}
 )
 
@@ -154,8 +155,10 @@ func (c *Config) checkTop(k *checker) {
 	for _, name := range slices.Sorted(maps.Keys(c.Env)) {
 		k.env(name, c.Env[name])
 	}
-	if c.Export.Submodules != "refuse" {
-		k.bad("export.submodules", "%q is not supported by this version: it is \"refuse\"", c.Export.Submodules)
+	k.positive("fetch_timeout", c.FetchTimeout)
+	k.oneOf("export.submodules", c.Export.Submodules, submodules)
+	if _, err := c.Export.AllowedRemotes(); err != nil {
+		k.bad("export.submodule_urls", "%s", err).hint = "an address, or all below one: \"https://git.example.com/team/*\""
 	}
 	k.oneOf("export.lfs", c.Export.LFS, lfsModes)
 	k.oneOf("export.reuse", string(c.Export.Reuse), []string{string(ReuseTrue), string(ReuseFalse), string(ReuseAuto)})

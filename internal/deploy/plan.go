@@ -21,7 +21,8 @@ type Plan struct {
 	Live     bool             `json:"live"`    // it is live already
 	Files    int              `json:"files"`   // of an export
 	Bytes    int64            `json:"bytes"`
-	Free     int64            `json:"free"` // bytes
+	Free     int64            `json:"free"`    // bytes
+	Fetches  []string         `json:"fetches"` // submodules that would be fetched first, whose files are not counted: "path: URL"
 	Steps    []PlanStep       `json:"steps"`
 	Comes    []gitrepo.Commit `json:"comes"` // commits of To that From has not
 	Goes     []gitrepo.Commit `json:"goes"`  // commits of From that To has not
@@ -43,7 +44,7 @@ const planCommits = 50
 func (s *Site) Plan(ctx context.Context, req Request) (Plan, error) {
 	plan := Plan{
 		Command: req.Command, Comes: []gitrepo.Commit{}, Goes: []gitrepo.Commit{}, Changes: []gitrepo.Change{},
-		Steps: []PlanStep{}, Refusals: []string{}, Hints: []string{},
+		Fetches: []string{}, Steps: []PlanStep{}, Refusals: []string{}, Hints: []string{},
 	}
 	v := view{}
 	if s.Made() {
@@ -93,8 +94,15 @@ func (s *Site) planExport(ctx context.Context, plan *Plan, repo *gitrepo.Repo) e
 	if err != nil {
 		return err
 	}
-	source := s.source(repo, commit, plan.To)
-	surveyed, err := export.Survey(ctx, source)
+	modules, err := s.modules(nil, func(path string, remote release.Remote) bool {
+		plan.Fetches = append(plan.Fetches, path+": "+remote.String())
+		return false
+	})
+	if err != nil {
+		return err
+	}
+	defer modules.Close()
+	surveyed, err := export.Survey(ctx, s.source(repo, modules, commit, plan.To))
 	if release.ExitCode(err) == release.ExitRefused {
 		plan.refuse(err)
 		return nil

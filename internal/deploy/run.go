@@ -33,12 +33,13 @@ type run struct {
 	began   time.Time
 
 	repo     *gitrepo.Repo
-	from     release.Release // live when the run began; its ID is empty if nothing was
-	target   target          // what is to go live
-	plan     *export.Plan    // of the export, where one is needed
-	to       release.Release // the release that goes live; on the way back the one that was live
-	left     string          // the tag of the release that to takes the place of
-	doing    string          // the request's command, or "revert" on the way back
+	modules  *gitrepo.Modules // of the export, where one is needed
+	from     release.Release  // live when the run began; its ID is empty if nothing was
+	target   target           // what is to go live
+	plan     *export.Plan     // of the export, where one is needed
+	to       release.Release  // the release that goes live; on the way back the one that was live
+	left     string           // the tag of the release that to takes the place of
+	doing    string           // the request's command, or "revert" on the way back
 	manifest release.Manifest
 
 	services []*service.Service
@@ -205,6 +206,9 @@ func (r *run) end(ctx context.Context, runErr error) {
 	}
 	if r.hold != nil {
 		r.warn(r.hold.Close())
+	}
+	if r.modules != nil {
+		r.warn(r.modules.Close())
 	}
 	if _, err := r.open(); err == nil { // a rollback needs no repository: the next run copies then
 		r.warn(r.audit(ctx, r.repo))

@@ -175,7 +175,16 @@ func (r *run) space(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	r.plan, err = export.Survey(ctx, r.source(repo, commit, r.target.Tag.Name))
+	if r.modules == nil {
+		r.modules, err = r.Site.modules(r.hold.File, func(path string, remote release.Remote) bool {
+			r.note("%s: fetching %s", path, remote)
+			return true
+		})
+		if err != nil {
+			return "", err
+		}
+	}
+	r.plan, err = export.Survey(ctx, r.source(repo, r.modules, commit, r.target.Tag.Name))
 	if err != nil {
 		return "", err
 	}
@@ -191,11 +200,12 @@ func (r *run) space(ctx context.Context) (string, error) {
 	return fmt.Sprintf("%s needed, %s free", ui.Size(r.plan.Need(free.Block)), ui.Size(free.Bytes)), nil
 }
 
-// source is what of the repository an export reads.
-func (s *Site) source(repo *gitrepo.Repo, commit objects.ID, tag string) export.Source {
+// source is what of the repository, and of those of its submodules, an export reads.
+func (s *Site) source(repo *gitrepo.Repo, modules *gitrepo.Modules, commit objects.ID, tag string) export.Source {
 	return export.Source{
 		Store: repo.Objects(), Commit: commit, Tag: tag, GitDir: repo.Dir,
 		Path: s.Config.Export.Path, Attributes: s.Config.Export.Attributes, LFS: s.Config.Export.LFS,
+		Submodules: s.Config.Export.Submodules, Module: openModule(repo, modules),
 	}
 }
 

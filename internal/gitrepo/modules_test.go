@@ -144,18 +144,16 @@ func TestModuleOverOldHTTP(t *testing.T) {
 		t.Fatal(err)
 	}
 	backend := &cgi.Handler{Path: git, Args: []string{"http-backend"}, Env: []string{"GIT_PROJECT_ROOT=" + lib.dir, "GIT_HTTP_EXPORT_ALL=1"}}
-	version := ""
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Header.Set("Git-Protocol", version)
-		backend.ServeHTTP(w, r)
-	}))
-	defer server.Close()
-	for _, version = range []string{"", "version=2"} {
-		m := modules(t, server.URL+"/*")
-		repo := m.wants(t, server.URL+"/.git", commit)
+	for _, version := range []string{"", "version=2"} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			r.Header.Set("Git-Protocol", version)
+			backend.ServeHTTP(w, r)
+		}))
+		repo := modules(t, server.URL+"/*").wants(t, server.URL+"/.git", commit)
 		if _, err := repo.line(bg, call{}, "rev-parse", "--verify", "--quiet", "refs/remotes/origin/main"); (err == nil) != (version == "") {
 			t.Errorf("version %q: %v", version, err)
 		}
+		server.Close()
 	}
 }
 
