@@ -82,6 +82,10 @@ func (a *app) cutRepo(cmd *cobra.Command) (*gitrepo.Repo, error) {
 	if err != nil {
 		return nil, err
 	}
+	if remote, ok := site.Config.Remote(); ok {
+		return nil, release.Errorf(release.ExitError, "%s: tags come from there, and are not cut here", remote).
+			Hint("rel cut --push origin in a clone of it makes one there")
+	}
 	return site.Repo()
 }
 

@@ -35,7 +35,7 @@ own state. On a root that is there already it makes what is missing, and changes
 		},
 	})
 	flags := cmd.Flags()
-	flags.StringVar(&o.Repo, "repo", "", "use this repository instead of making repo.git")
+	flags.StringVar(&o.Repo, "repo", "", "use this repository, a path or an address, instead of making repo.git")
 	flags.StringVar(&o.Mode, "mode", "", "symlink (current is a link) or directory (rel is a real directory)")
 	flags.StringVar(&o.Service, "service", "", "preset of the service: apache, nginx, systemd, pidfile or command")
 	flags.BoolVar(&o.Adopt, "adopt", false, "take over a live path that is there already")

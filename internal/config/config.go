@@ -33,7 +33,7 @@ const (
 // otherwise.
 type Config struct {
 	App          string            `toml:"app"`           // default: the root's name, made safe
-	Repo         string            `toml:"repo"`          // relative to the root or absolute; see Has for whether the file names it
+	Repo         string            `toml:"repo"`          // relative to the root, absolute, or an address: see Remote; see Has for whether the file names it
 	Keep         int               `toml:"keep"`          // once-live releases besides the live and the previous one
 	KeepFailed   int               `toml:"keep_failed"`   //
 	KeepStaged   int               `toml:"keep_staged"`   //
@@ -224,6 +224,15 @@ func read(path string) (data []byte, err error) {
 		return nil, release.Errorf(release.ExitError, "%s: larger than 1 MiB", path)
 	}
 	return data, err
+}
+
+// Remote is the address of the repository that tags come from; ok is false where it is on this machine, and Repo its path.
+func (c *Config) Remote() (remote release.Remote, ok bool) {
+	if !RepoElsewhere(c.Repo) {
+		return release.Remote{}, false
+	}
+	remote, err := release.ParseRemote(c.Repo)
+	return remote, err == nil
 }
 
 // AllowedRemotes are submodule_urls, read.

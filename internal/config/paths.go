@@ -3,6 +3,8 @@ package config
 import (
 	"path"
 	"strings"
+
+	"github.com/git-rel/rel/internal/release"
 )
 
 // cleanPaths brings paths into their shortest form, so that "uploads/" and "./uploads" are "uploads".
@@ -18,7 +20,7 @@ func (c *Config) cleanPaths() {
 }
 
 func clean(p string) string {
-	if p == "" || repoElsewhere(p) {
+	if p == "" || RepoElsewhere(p) {
 		return p
 	}
 	return path.Clean(p)
@@ -56,9 +58,10 @@ func (c *Config) checkRepo(k *checker) {
 	switch {
 	case c.Repo == "":
 		k.bad("repo", "is empty").hint = "without the key it is repo.git, else the repository around the root"
-	case repoElsewhere(c.Repo):
-		p := k.bad("repo", "%q: repositories that are elsewhere are not supported by this version", c.Repo)
-		p.hint = "git clone --mirror it and name the clone"
+	case RepoElsewhere(c.Repo):
+		if _, err := release.ParseRemote(c.Repo); err != nil {
+			k.bad("repo", "%q: %s", c.Repo, err).hint = "it is a path, or an address as https://git.example.com/team/shop.git"
+		}
 	case controls(c.Repo):
 		k.bad("repo", "%q holds a control character", c.Repo)
 	}
@@ -67,7 +70,7 @@ func (c *Config) checkRepo(k *checker) {
 // checkLive keeps the live path from standing on, in or around what else is in the root.
 func (c *Config) checkLive(k *checker) {
 	taken := []string{".rel", ".git", "releases", "shared", File}
-	if !path.IsAbs(c.Repo) && c.Repo != "." && !strings.HasPrefix(c.Repo, "../") && c.Repo != "" {
+	if !path.IsAbs(c.Repo) && !RepoElsewhere(c.Repo) && c.Repo != "." && !strings.HasPrefix(c.Repo, "../") && c.Repo != "" {
 		taken = append(taken, c.Repo)
 	}
 	for _, p := range taken {
@@ -109,8 +112,8 @@ func overlap(a, b string) bool {
 
 func controls(s string) bool { return control.MatchString(s) }
 
-// repoElsewhere tells an address from a path: "https://…", "ssh://…" or "host:path" as git has it.
-func repoElsewhere(repo string) bool {
+// RepoElsewhere tells an address from a path: "https://…", "ssh://…" or "host:path" as git has it.
+func RepoElsewhere(repo string) bool {
 	before, _, ok := strings.Cut(repo, ":")
 	return ok && !strings.Contains(before, "/")
 }

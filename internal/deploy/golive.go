@@ -81,7 +81,7 @@ func (r *run) resolve(ctx context.Context) error {
 				return "", err
 			}
 		}
-		r.target, err = r.choose(ctx, r.req, v, r.open)
+		r.target, err = r.choose(ctx, r.req, v, r.opener(ctx))
 		if err != nil {
 			return "", err
 		}

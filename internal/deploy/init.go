@@ -42,7 +42,7 @@ type Inited struct {
 func Init(ctx context.Context, o InitOptions) (Inited, error) {
 	made := Inited{Made: []string{}, Warnings: []string{}, Hints: []string{}}
 	var err error
-	if o.Repo != "" { // a path from where the person is, who may have named another directory for the root
+	if o.Repo != "" && !config.RepoElsewhere(o.Repo) { // a path from where the person is, who may have named another directory for the root
 		if o.Repo, err = filepath.Abs(o.Repo); err != nil {
 			return made, err
 		}
@@ -75,7 +75,7 @@ func Init(ctx context.Context, o InitOptions) (Inited, error) {
 
 // initDir makes the root's directory. Options that contradict each other are refused before anything is made.
 func initDir(o InitOptions, made *Inited) (string, error) {
-	if o.Repo != "" {
+	if o.Repo != "" && !config.RepoElsewhere(o.Repo) {
 		if _, err := gitrepo.Open(o.Repo); err != nil {
 			return "", release.Errorf(release.ExitError, "%s: %w", o.Repo, err).Hint("without --repo, rel init makes repo.git")
 		}

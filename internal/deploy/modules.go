@@ -7,7 +7,6 @@ import (
 
 	"github.com/git-rel/rel/internal/export"
 	"github.com/git-rel/rel/internal/gitrepo"
-	"github.com/git-rel/rel/internal/proc"
 	"github.com/git-rel/rel/internal/release"
 )
 
@@ -19,18 +18,17 @@ func (s *Site) modules(hold *os.File, fetch func(path string, remote release.Rem
 		return nil, fmt.Errorf("export.submodule_urls: %w", err)
 	}
 	return &gitrepo.Modules{
-		Mirror: gitrepo.Mirror{Env: proc.Environment(s.Owner, s.Config.Env), Hold: hold, Timeout: s.Config.FetchTimeout.Duration},
-		Dir:    s.Root.State("modules"), Allow: allow, Fetch: fetch,
+		Mirror: s.mirror(hold), Dir: s.Root.State("modules"), Allow: allow, Fetch: fetch,
 	}, nil
 }
 
 // openModule is how an export gets at the submodules of the tag's own repository.
-func openModule(repo *gitrepo.Repo, modules *gitrepo.Modules) export.Opener {
+func (s *Site) openModule(repo *gitrepo.Repo, modules *gitrepo.Modules) export.Opener {
 	return func(ctx context.Context, sub export.Submodule) (export.Module, error) {
 		base := ""
 		if release.RelativeURL(sub.URL) {
 			var err error
-			if base, err = repo.Origin(ctx); err != nil {
+			if base, err = s.origin(ctx, repo); err != nil {
 				return export.Module{}, err
 			}
 		}

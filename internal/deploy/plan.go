@@ -54,7 +54,7 @@ func (s *Site) Plan(ctx context.Context, req Request) (Plan, error) {
 		}
 	}
 	var repo *gitrepo.Repo
-	open := func() (*gitrepo.Repo, error) {
+	open := func(string) (*gitrepo.Repo, error) {
 		var err error
 		repo, err = s.Repo()
 		return repo, err
@@ -62,6 +62,10 @@ func (s *Site) Plan(ctx context.Context, req Request) (Plan, error) {
 	t, err := s.choose(ctx, req, v, open)
 	if repo != nil {
 		defer repo.Close()
+	}
+	if remote, ok := s.Config.Remote(); ok && release.ExitCode(err) == release.ExitNotFound {
+		err = release.Errorf(release.ExitNotFound, "%w in what was fetched from %s before, and a dry run fetches nothing", err, remote).
+			Hint("rel stage %s fetches it", req.Tag)
 	}
 	if err != nil {
 		return plan, err

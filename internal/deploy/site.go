@@ -115,8 +115,11 @@ func (s *Site) environ(user proc.User, one release.Release, extra map[string]str
 	return proc.Environment(user, env)
 }
 
-// RepoDir is the repository that tags come from: the configured one, else the one around the root.
+// RepoDir is the repository that tags come from: the configured one, or its mirror, else the one around the root.
 func (s *Site) RepoDir() (string, error) {
+	if remote, ok := s.Config.Remote(); ok {
+		return s.mirrored(remote)
+	}
 	dir := s.Config.Repo
 	if !filepath.IsAbs(dir) {
 		dir = filepath.Join(s.Root.Dir, dir)

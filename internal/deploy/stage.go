@@ -205,7 +205,7 @@ func (s *Site) source(repo *gitrepo.Repo, modules *gitrepo.Modules, commit objec
 	return export.Source{
 		Store: repo.Objects(), Commit: commit, Tag: tag, GitDir: repo.Dir,
 		Path: s.Config.Export.Path, Attributes: s.Config.Export.Attributes, LFS: s.Config.Export.LFS,
-		Submodules: s.Config.Export.Submodules, Module: openModule(repo, modules),
+		Submodules: s.Config.Export.Submodules, Module: s.openModule(repo, modules),
 	}
 }
 

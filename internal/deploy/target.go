@@ -90,8 +90,9 @@ func (v view) onDisk(tag, commit string) release.Release {
 	return release.Release{}
 }
 
-// choose finds what the request wants. It reads, and decides once: what comes after works with ids.
-func (s *Site) choose(ctx context.Context, req Request, v view, repo func() (*gitrepo.Repo, error)) (target, error) {
+// choose finds what the request wants. It reads, and decides once: what comes after works with ids. repo opens the repository for a
+// tag, or for all of them where it is "".
+func (s *Site) choose(ctx context.Context, req Request, v view, repo func(tag string) (*gitrepo.Repo, error)) (target, error) {
 	if req.Command == Rollback {
 		if t, err := s.chooseEarlier(req, v); err != nil || t.Release.ID != "" {
 			return t, err
@@ -99,7 +100,7 @@ func (s *Site) choose(ctx context.Context, req Request, v view, repo func() (*gi
 			req.Tag = t.Tag.Name
 		}
 	}
-	git, err := repo()
+	git, err := repo(req.Tag)
 	if err != nil {
 		return target{}, err
 	}

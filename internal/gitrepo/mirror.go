@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -66,11 +67,11 @@ func (m Mirror) FetchCommit(ctx context.Context, commit string) error {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, m.Timeout, m.late())
 	defer cancel()
-	byID := m.fetch(ctx, commit+":"+commitRef(commit))
+	byID := m.fetch(ctx, nil, commit+":"+commitRef(commit))
 	if exitOf(byID) <= 0 {
 		return byID
 	}
-	if err := m.fetch(ctx, "+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*"); err != nil {
+	if err := m.fetch(ctx, nil, "+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*"); err != nil {
 		return err
 	}
 	err := m.git(ctx, "update-ref", commitRef(commit), commit)
@@ -87,25 +88,31 @@ func (m Mirror) late() error {
 
 // prepare makes the mirror if it is not there, and removes what a fetch that was killed has left in it: nobody else writes here.
 func (m Mirror) prepare(ctx context.Context, format string) error {
-	made := m.Dir + ".new" // becomes the mirror when it is whole
-	if err := disk.RemoveAll(made); err != nil {
+	if err := disk.RemoveAll(m.Dir + ".new"); err != nil {
 		return err
 	}
-	if _, err := os.Lstat(m.Dir); err == nil {
-		return m.tidy()
-	} else if !errors.Is(err, fs.ErrNotExist) {
+	_, err := os.Lstat(m.Dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return m.make(ctx, format)
+	}
+	if err != nil {
 		return err
 	}
+	return m.tidy()
+}
+
+// make makes the mirror under another name, which it has until it is whole.
+func (m Mirror) make(ctx context.Context, format string) error {
 	build := m
-	build.Dir = made
-	if err := os.Mkdir(made, 0o755); err != nil {
+	build.Dir = m.Dir + ".new"
+	if err := os.Mkdir(build.Dir, 0o755); err != nil {
 		return err
 	}
 	err := build.git(ctx, "init", "--quiet", "--bare", "--template=", "--initial-branch=main", "--object-format="+format, ".")
 	if err != nil {
-		return errors.Join(err, disk.RemoveAll(made))
+		return errors.Join(err, disk.RemoveAll(build.Dir))
 	}
-	if err := os.Rename(made, m.Dir); err != nil {
+	if err := os.Rename(build.Dir, m.Dir); err != nil {
 		return err
 	}
 	return disk.SyncDir(filepath.Dir(m.Dir))
@@ -125,13 +132,13 @@ func (m Mirror) tidy() error {
 }
 
 // fetch runs git fetch for refspecs. A tag moves only where a refspec says so.
-func (m Mirror) fetch(ctx context.Context, refspecs ...string) error {
+func (m Mirror) fetch(ctx context.Context, flags []string, refspecs ...string) error {
 	args := []string{"fetch", "--quiet", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance"}
 	if m.Remote.Protocol == "file" {
 		// It was named, so it may be another user's. Git's upload-pack runs nothing that a repository names.
 		args = append(args, "--upload-pack=git -c 'safe.directory=*' upload-pack")
 	}
-	err := m.git(ctx, append(append(args, "--", m.Remote.String()), refspecs...)...)
+	err := m.git(ctx, slices.Concat(args, flags, []string{"--", m.Remote.String()}, refspecs)...)
 	if exitOf(err) > 0 {
 		return release.Errorf(release.ExitRefused, "%s: %w", m.Remote, err)
 	}
@@ -143,6 +150,7 @@ var mirrorSettings = []string{
 	"safe.bareRepository=all", "core.fsync=all", "core.hooksPath=" + os.DevNull, "core.fsmonitor=false", "gc.auto=0",
 	"maintenance.auto=false", "fetch.fsckObjects=true", "fetch.unpackLimit=1", "fetch.writeCommitGraph=false",
 	"fetch.recurseSubmodules=false", "http.followRedirects=false", "protocol.version=2",
+	"http.lowSpeedLimit=1", "http.lowSpeedTime=60",
 }
 
 func (m Mirror) git(ctx context.Context, args ...string) error {
@@ -168,7 +176,7 @@ func (m Mirror) environment() []string {
 		"GIT_NO_LAZY_FETCH=1", "GIT_TERMINAL_PROMPT=0", "GIT_ASKPASS=", "SSH_ASKPASS=", "LC_ALL=C",
 		// This one protocol, redirects included: it outranks every configuration.
 		"GIT_ALLOW_PROTOCOL=" + m.Remote.Protocol,
-		"GIT_SSH_COMMAND=ssh -oBatchMode=yes", "GIT_SSH_VARIANT=ssh",
+		"GIT_SSH_COMMAND=ssh -oBatchMode=yes -oConnectTimeout=30 -oServerAliveInterval=20", "GIT_SSH_VARIANT=ssh",
 	}
 }
 
