@@ -442,9 +442,7 @@ func TestCutPushRejected(t *testing.T) {
 }
 
 func TestCutSigns(t *testing.T) {
-	if _, err := exec.LookPath("ssh-keygen"); err != nil {
-		t.Skip("ssh-keygen is missing: install openssh-client")
-	}
+	needs(t, "ssh-keygen", "openssh-client")
 	r := logged(t)
 	key := filepath.Join(t.TempDir(), "key")
 	if out, err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key).CombinedOutput(); err != nil {

@@ -165,9 +165,9 @@ func parseCommit(data []byte, hashLen int) (Commit, error) {
 			id, err = parseSized(value, hashLen)
 			c.Parents = append(c.Parents, id)
 		case "author":
-			c.Author = parseSignature(value)
+			c.Author = ParseSignature(value)
 		case "committer":
-			c.Committer = parseSignature(value)
+			c.Committer = ParseSignature(value)
 		case "encoding":
 			c.Encoding = value
 		}
@@ -198,7 +198,7 @@ func parseTag(data []byte, hashLen int) (TagObject, error) {
 		case "tag":
 			t.Name = value
 		case "tagger":
-			t.Tagger = parseSignature(value)
+			t.Tagger = ParseSignature(value)
 		}
 		return err
 	})
@@ -209,8 +209,8 @@ func parseTag(data []byte, hashLen int) (TagObject, error) {
 	return t, err
 }
 
-// parseSignature reads "Name <email> seconds zone". History has lines that lack parts of it; those stay empty.
-func parseSignature(line string) Signature {
+// ParseSignature reads "Name <email> seconds zone". History has lines that lack parts of it; those stay empty.
+func ParseSignature(line string) Signature {
 	var sig Signature
 	name, rest, ok := strings.Cut(line, "<")
 	sig.Name = strings.TrimSpace(name)

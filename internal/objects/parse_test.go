@@ -88,7 +88,7 @@ func TestSignatures(t *testing.T) {
 		"A B <a@b> 1700000000":                    {"A B", "a@b", at.UTC()},
 		"A B <a@b>   1700000000   +0100 and more": {"A B", "a@b", at.UTC()},
 	} {
-		got := parseSignature(line)
+		got := ParseSignature(line)
 		if got.Name != want.Name || got.Email != want.Email || !got.When.Equal(want.When) ||
 			got.When.Format(time.RFC3339) != want.When.Format(time.RFC3339) {
 			t.Errorf("%q: %+v, want %+v", line, got, want)
