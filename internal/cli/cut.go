@@ -20,9 +20,13 @@ func (a *app) cut() *cobra.Command {
 		group: groupRelease, args: cobra.MaximumNArgs(1),
 		long: `Make an annotated tag. Its notes are the changelog's Unreleased section, else the commits since the last tag. In a
 work tree the Unreleased section becomes that of the version, in a commit of its own that touches CHANGELOG.md only
-(not with --at). --push sends branch and tag together: both arrive or neither.`,
+(not with --at). --push sends branch and tag together: both arrive or neither.
+
+--sign signs it as git itself would: gpg.format says with what (openpgp or ssh), user.signingKey with which key, and
+ssh-agent or gpg-agent may hold that. tag.gpgSign in git's configuration stands for --sign.`,
 		example: `  rel cut v1.4
   rel cut --minor --push origin
+  rel cut v1.4 --sign
   rel cut v1.3.1 --at 3f2a91c -m "Fix the till"`,
 		exits: []int{release.ExitFailed, release.ExitNotFound},
 		run: func(cmd *cobra.Command, args []string) error {
@@ -94,7 +98,11 @@ func (a *app) showCut(done gitrepo.Cut, o gitrepo.CutOptions) {
 	if o.DryRun {
 		verb = "would cut"
 	}
-	a.out.Line("%s %s at %s", verb, done.Tag, short(done.Commit))
+	signed := ""
+	if done.Signed {
+		signed = ", signed"
+	}
+	a.out.Line("%s %s at %s%s", verb, done.Tag, short(done.Commit), signed)
 	for line := range strings.Lines(done.Notes) {
 		a.out.Line("  %s", strings.TrimRight(line, "\n"))
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
@@ -48,21 +49,31 @@ func (a *app) list() *cobra.Command {
 				a.out.Hint("rel cut v0.1.0 makes the first")
 				return nil
 			}
-			return a.out.Table([]string{"tag", "state", "commit", "release"}, listRows(rows))
+			headers, cells := listTable(rows)
+			return a.out.Table(headers, cells)
 		},
 	})
 }
 
-func listRows(rows []deploy.Listed) [][]string {
-	var cells [][]string
+// listTable has a column for signers where any tag has one.
+func listTable(rows []deploy.Listed) (headers []string, cells [][]string) {
+	headers = []string{"tag", "state", "commit", "release"}
+	signed := slices.ContainsFunc(rows, func(row deploy.Listed) bool { return row.Signer != "" })
+	if signed {
+		headers = append(headers, "signer")
+	}
 	for _, row := range rows {
 		state := string(row.State)
 		if row.Left {
 			state += ", left"
 		}
-		cells = append(cells, []string{row.Tag, state, short(row.Commit), string(row.Release)})
+		line := []string{row.Tag, state, short(row.Commit), string(row.Release)}
+		if signed {
+			line = append(line, row.Signer)
+		}
+		cells = append(cells, line)
 	}
-	return cells
+	return headers, cells
 }
 
 // short is a commit id as people read it.
@@ -128,6 +139,7 @@ func (a *app) historyTable(runs []release.Run) (headers []string, rows [][]strin
 	if tiny {
 		when = func(t time.Time) string { return t.Local().Format("01-02 15:04") }
 	}
+	signed := slices.ContainsFunc(runs, func(r release.Run) bool { return r.Signer != "" })
 	columns := []struct {
 		header string
 		left   bool // out
@@ -139,6 +151,7 @@ func (a *app) historyTable(runs []release.Run) (headers []string, rows [][]strin
 		{"command", tiny, func(r release.Run) string { return r.Command }},
 		{"from", false, func(r release.Run) string { return r.From }},
 		{"to", false, func(r release.Run) string { return r.To }},
+		{"signer", narrow || !signed, func(r release.Run) string { return r.Signer }},
 		{"outcome", false, func(r release.Run) string { return string(r.Outcome) }},
 		{"took", narrow, func(r release.Run) string { return ui.Duration(time.Duration(r.Seconds * float64(time.Second))) }},
 		{"down", tiny, downCell},

@@ -20,6 +20,7 @@ type outcome struct {
 	To         string           `json:"to"`
 	Commit     string           `json:"commit"`
 	Tree       string           `json:"tree"`
+	Signer     string           `json:"signer"`
 	Release    release.ID       `json:"release"`
 	DowntimeMS int64            `json:"downtime_ms"`
 	Error      string           `json:"error"`
@@ -57,7 +58,7 @@ func (a *app) ended(result deploy.Result) error {
 	if a.json {
 		run := result.Run
 		err := a.out.JSON(outcome{
-			run.Run, run.Outcome, run.Verified, run.From, run.To, run.Commit, run.Tree, run.Release, run.DowntimeMS,
+			run.Run, run.Outcome, run.Verified, run.From, run.To, run.Commit, run.Tree, run.Signer, run.Release, run.DowntimeMS,
 			run.Error, result.Exit, append([]string{}, result.Hints...),
 		})
 		if err != nil {

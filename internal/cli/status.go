@@ -59,6 +59,9 @@ func (a *app) showStatus(site *deploy.Site, status deploy.Status) {
 	if status.Since != nil {
 		add("since", "%s, %s, run %d", a.out.Time(*status.Since), ui.Ago(*status.Since, site.Now()), status.Run)
 	}
+	if status.Signer != "" {
+		add("signed by", "%s", status.Signer)
+	}
 	add("path", "%s", status.Path)
 	if status.Release != "" {
 		add("files", "%s", drift(status.Drift))

@@ -157,11 +157,11 @@ type Push struct {
 	Branches map[string]string `toml:"branches"` // pattern → "cut" or "stage"
 }
 
-// Sign says which tags are trusted.
+// Sign says which tags are trusted. The files' paths are relative to the root or absolute.
 type Sign struct {
 	Require        bool   `toml:"require"`
-	AllowedSigners string `toml:"allowed_signers"`
-	Keyring        string `toml:"keyring"`
+	AllowedSigners string `toml:"allowed_signers"` // SSH keys, in ssh-keygen's format
+	Keyring        string `toml:"keyring"`         // OpenPGP keys
 }
 
 // Default is the configuration of a root without rel.toml. Name is the root's directory name.

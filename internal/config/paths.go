@@ -9,7 +9,7 @@ import (
 
 // cleanPaths brings paths into their shortest form, so that "uploads/" and "./uploads" are "uploads".
 func (c *Config) cleanPaths() {
-	for _, p := range []*string{&c.Repo, &c.Live.Path, &c.Export.Path} {
+	for _, p := range []*string{&c.Repo, &c.Live.Path, &c.Export.Path, &c.Sign.AllowedSigners, &c.Sign.Keyring} {
 		*p = clean(*p)
 	}
 	for _, list := range [][]string{c.Shared.Dirs, c.Shared.Files} {
@@ -77,6 +77,19 @@ func (c *Config) checkLive(k *checker) {
 		if overlap(strings.ToLower(c.Live.Path), strings.ToLower(p)) {
 			k.bad("live.path", "%q overlaps %s, which has its own use in a root", c.Live.Path, p)
 		}
+	}
+}
+
+// checkSign refuses what would trust nobody. What the files are like is looked at when they are used.
+func (c *Config) checkSign(k *checker) {
+	if c.Sign.Require && c.Sign.AllowedSigners == "" && c.Sign.Keyring == "" {
+		k.bad("sign.require", "neither allowed_signers nor keyring is set: no tag could be trusted").hint = "they name the files of those who may sign"
+	}
+	if controls(c.Sign.AllowedSigners) {
+		k.bad("sign.allowed_signers", "%q holds a control character", c.Sign.AllowedSigners)
+	}
+	if controls(c.Sign.Keyring) {
+		k.bad("sign.keyring", "%q holds a control character", c.Sign.Keyring)
 	}
 }
 

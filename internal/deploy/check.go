@@ -62,6 +62,7 @@ func (s *Site) Check(ctx context.Context) CheckReport {
 	report.add("root", fmt.Sprintf("%s, owned by %s", s.Root.Dir, s.Owner.Name), nil)
 	report.add("config", s.configText(), nil)
 	s.checkRepo(ctx, &report)
+	s.checkSign(ctx, &report)
 	s.checkLive(&report)
 	s.checkDisk(&report)
 	s.checkState(&report)
@@ -97,6 +98,25 @@ func (s *Site) checkRepo(ctx context.Context, report *CheckReport) {
 	}
 	if err == nil && len(tags) == 0 {
 		report.addAs(findingWarn, "tags", "", release.Errorf(release.ExitError, "none yet").Hint("rel cut v0.1.0 makes the first"))
+	}
+}
+
+// checkSign sees that the files that say who may sign tags can be used, and that a commit cannot change them.
+func (s *Site) checkSign(ctx context.Context, report *CheckReport) {
+	trust, err := s.Trust()
+	if trust == nil && err == nil {
+		return
+	}
+	state, text := findingWarn, "not required, and shown where they are"
+	if s.Config.Sign.Require {
+		state, text = findingBad, "required of every tag"
+	}
+	report.addAs(state, "signatures", text, err)
+	for _, path := range []string{s.Config.Sign.AllowedSigners, s.Config.Sign.Keyring} {
+		if path != "" && s.Found.WorkTree && s.git(ctx, "-C", s.Root.Dir, "ls-files", "--error-unmatch", "--", path) == nil {
+			report.addAs(findingWarn, "signatures", "", release.Errorf(release.ExitError, "%s: tracked by git: a commit can change whom rel trusts", path).
+				Hint("git rm --cached %s keeps it, and takes it out of git", path))
+		}
 	}
 }
 

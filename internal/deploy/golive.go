@@ -86,11 +86,15 @@ func (r *run) resolve(ctx context.Context) error {
 			return "", err
 		}
 		tag := r.target.Tag
-		run.To, run.Commit, run.Tree = tag.Name, tag.Commit, tag.Tree
+		run.To, run.Commit, run.Tree, run.Signer = tag.Name, tag.Commit, tag.Tree, r.target.Signer
 		if err := r.mark(journal.Begun); err != nil {
 			return "", err
 		}
-		return strings.TrimSuffix(fmt.Sprintf("%s → %.12s", tag.Name, tag.Commit), " → "), nil
+		figure := strings.TrimSuffix(fmt.Sprintf("%s → %.12s", tag.Name, tag.Commit), " → ")
+		if run.Signer != "" {
+			figure += ", signed by " + run.Signer
+		}
+		return figure, nil
 	})
 }
 

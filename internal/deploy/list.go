@@ -32,7 +32,8 @@ type Listed struct {
 	Release release.ID `json:"release"`
 	State   State      `json:"state"`
 	Path    string     `json:"path"`
-	Left    bool       `json:"left"` // by a rollback: chosen by name only
+	Left    bool       `json:"left"`   // by a rollback: chosen by name only
+	Signer  string     `json:"signer"` // of the tag, as it was verified when it was staged or went live last
 }
 
 // List is every release on disk and every tag, newest tag first.
@@ -45,7 +46,9 @@ func (s *Site) List(ctx context.Context) ([]Listed, error) {
 	onDisk := map[string]bool{}
 	for _, one := range slices.Backward(v.Releases) {
 		path := filepath.Clean(s.Root.ReleaseDir(one.ID))
-		rows = append(rows, s.listed(v, one.Tag, one.Commit, one.ID, path))
+		row := s.listed(v, one.Tag, one.Commit, one.ID, path)
+		row.Signer = v.signer(one.Tag, one.Commit, one.Signer)
+		rows = append(rows, row)
 		onDisk[one.Tag+"\x00"+one.Commit] = true
 	}
 	repo, err := s.Repo()
@@ -68,7 +71,9 @@ func (s *Site) List(ctx context.Context) ([]Listed, error) {
 func (s *Site) listed(v view, tag, commit string, id release.ID, path string) Listed {
 	state := v.Ledger.Tags[tag]
 	same := state.Commit == commit
-	row := Listed{Tag: tag, Commit: commit, Release: id, State: IsUnstaged, Path: path, Left: same && state.Left}
+	row := Listed{
+		Tag: tag, Commit: commit, Release: id, State: IsUnstaged, Path: path, Left: same && state.Left, Signer: v.signer(tag, commit, ""),
+	}
 	previous, _ := v.Ledger.Previous()
 	switch {
 	case id != "" && id == v.Live.ID:
@@ -87,6 +92,14 @@ func (s *Site) listed(v view, tag, commit string, id release.ID, path string) Li
 		row.State = IsStaged
 	}
 	return row
+}
+
+// signer is who signed the tag of a commit, as a run verified it last, or as it was when its release was made.
+func (v view) signer(tag, commit, made string) string {
+	if state := v.Ledger.Tags[tag]; state.Commit == commit && state.Signer != "" {
+		return state.Signer
+	}
+	return made
 }
 
 // ordered sorts rows newest tag first, and of one tag the newest release first.

@@ -56,7 +56,9 @@ func (s *Site) Plan(ctx context.Context, req Request) (Plan, error) {
 	var repo *gitrepo.Repo
 	open := func(string) (*gitrepo.Repo, error) {
 		var err error
-		repo, err = s.Repo()
+		if repo == nil {
+			repo, err = s.Repo()
+		}
 		return repo, err
 	}
 	t, err := s.choose(ctx, req, v, open)

@@ -114,7 +114,7 @@ func (r *run) make(ctx context.Context) (err error) {
 	}
 	tag := r.target.Tag
 	r.manifest = release.Manifest{
-		Release: release.Release{ID: id, Tag: tag.Name, Commit: tag.Commit, Tree: tag.Tree, Created: r.Now().UTC()},
+		Release: release.Release{ID: id, Tag: tag.Name, Commit: tag.Commit, Tree: tag.Tree, Signer: r.target.Signer, Created: r.Now().UTC()},
 		Entries: entries,
 	}
 	if err := r.Root.Seal(&r.manifest); err != nil {

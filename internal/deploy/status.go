@@ -17,7 +17,8 @@ type Status struct {
 	Tag      string          `json:"tag"`
 	Commit   string          `json:"commit"`
 	Release  release.ID      `json:"release"`
-	Since    *time.Time      `json:"since"` // null where nothing is live, or no run made it so
+	Signer   string          `json:"signer"` // of the tag, as it was verified when it was staged or went live
+	Since    *time.Time      `json:"since"`  // null where nothing is live, or no run made it so
 	Path     string          `json:"path"`
 	Drift    []store.Drift   `json:"drift"` // tagged files that are not as they were tagged
 	Services []ServiceStatus `json:"services"`
@@ -76,6 +77,7 @@ func (s *Site) Status(ctx context.Context, health bool) (Status, error) {
 	}
 	if v.Live.ID != "" {
 		status.Tag, status.Commit, status.Release = v.Live.Tag, v.Live.Commit, v.Live.ID
+		status.Signer = v.signer(v.Live.Tag, v.Live.Commit, v.Live.Signer)
 		if err := s.sinceWhen(&status); err != nil {
 			return status, err
 		}

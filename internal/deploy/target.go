@@ -17,6 +17,7 @@ type target struct {
 	Release  release.Release // its ID is empty where the tag must be exported
 	OnceLive bool            // Release was live before
 	Checked  string          // the digest of the gates that Release passed
+	Signer   string          // of the tag, where signatures are judged
 }
 
 // view is what the disk and the history say when a request begins.
@@ -90,9 +91,24 @@ func (v view) onDisk(tag, commit string) release.Release {
 	return release.Release{}
 }
 
-// choose finds what the request wants. It reads, and decides once: what comes after works with ids. repo opens the repository for a
-// tag, or for all of them where it is "".
+// choose finds what the request wants, and judges its signature. It reads, and decides once: what comes after works with ids. repo
+// opens the repository for a tag, or for all of them where it is "".
 func (s *Site) choose(ctx context.Context, req Request, v view, repo func(tag string) (*gitrepo.Repo, error)) (target, error) {
+	var opened *gitrepo.Repo
+	once := func(tag string) (git *gitrepo.Repo, err error) {
+		if opened == nil {
+			opened, err = repo(tag)
+		}
+		return opened, err
+	}
+	t, err := s.find(ctx, req, v, once)
+	if err != nil {
+		return target{}, err
+	}
+	return t, s.judge(ctx, &t, once)
+}
+
+func (s *Site) find(ctx context.Context, req Request, v view, repo func(tag string) (*gitrepo.Repo, error)) (target, error) {
 	if req.Command == Rollback {
 		if t, err := s.chooseEarlier(req, v); err != nil || t.Release.ID != "" {
 			return t, err

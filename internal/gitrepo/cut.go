@@ -18,7 +18,7 @@ type CutOptions struct {
 	Part     string    // Major, Minor or Patch: the version after the newest release
 	At       string    // a revision; "" for HEAD. With it nothing is committed, and no branch is pushed
 	Message  string    // instead of the name and the notes
-	Sign     bool      // git tag -s
+	Sign     bool      // as git's own configuration says; also where that has tag.gpgSign
 	Push     string    // a remote's name or URL; "" for none
 	DryRun   bool      // changes nothing
 	Now      time.Time // the time of the commit and the tag; its zone decides the day in the changelog
@@ -31,6 +31,7 @@ type Cut struct {
 	Commit          string `json:"commit"`                     // what the tag names; of a dry run that Promotes, the commit below it
 	Notes           string `json:"notes"`                      // release notes, Markdown
 	Message         string `json:"message"`                    // of the tag
+	Signed          bool   `json:"signed,omitempty"`           // or would be
 	Since           string `json:"since,omitempty"`            // the tag after which the notes begin, where they are from commits
 	Branch          string `json:"branch,omitempty"`           // that HEAD is on; empty with At, and where HEAD is detached
 	Promotes        bool   `json:"promotes,omitempty"`         // CHANGELOG.md's Unreleased becomes the version's section
@@ -55,7 +56,7 @@ type cutting struct {
 // after that is told with what stands and how to go on; the Cut returned besides such an error says what was made.
 func (r *Repo) Cut(ctx context.Context, o CutOptions) (Cut, error) {
 	c := &cutting{Repo: r, o: o}
-	for _, step := range []func(context.Context) error{c.name, c.place, c.vacant, c.identity, c.notes, c.pushable} {
+	for _, step := range []func(context.Context) error{c.name, c.place, c.vacant, c.identity, c.signable, c.notes, c.pushable} {
 		if err := step(ctx); err != nil {
 			return Cut{}, err
 		}
@@ -167,7 +168,7 @@ func (c *cutting) message() string {
 // tag makes the tag and makes sure that it is the one that was meant.
 func (c *cutting) tag(ctx context.Context) error {
 	kind := "--annotate"
-	if c.o.Sign {
+	if c.Signed {
 		kind = "--sign"
 	}
 	// Verbatim: a "### Added" of the notes is no comment.
@@ -180,41 +181,14 @@ func (c *cutting) tag(ctx context.Context) error {
 		return nil
 	}
 	e := wrapf(err, "%s", c.Tag)
+	if why := programSaid(err); c.Signed && why != "" {
+		e.Hint("%s", why)
+	}
 	if c.ChangelogCommit != "" {
 		e.Hint("the commit of CHANGELOG.md, %s, was made: rel cut %s goes on from there", short(c.ChangelogCommit), shellQuote(c.Tag)).
 			Hint("git reset --keep %s undoes it", short(c.base.String()))
 	}
 	return e
-}
-
-// checkTag looks at what git made. Git 2.39 leaves a tag without a signature, and exits with 0, where an SSH key cannot be read.
-func (c *cutting) checkTag(ctx context.Context) error {
-	made, err := c.Resolve(ctx, c.Tag)
-	if err != nil {
-		return err
-	}
-	if made.Commit != c.Commit {
-		return fmt.Errorf("it names %s and not %s: somebody else made it at the same time", short(made.Commit), short(c.Commit))
-	}
-	if !c.o.Sign {
-		return nil
-	}
-	id, err := objects.ParseID(made.Object)
-	if err != nil {
-		return err
-	}
-	object, err := c.store.Tag(id)
-	if err != nil {
-		return err
-	}
-	if strings.HasPrefix(strings.TrimPrefix(object.Message, c.Message), "-----BEGIN ") {
-		return nil
-	}
-	if _, err := c.git(ctx, call{}, "update-ref", "-d", tagPrefix+c.Tag, made.Object); err != nil {
-		return err
-	}
-	return release.Errorf(release.ExitError, "git tag did not sign it, so it was removed again").
-		Hint("git config user.signingKey names the key; with gpg.format ssh it is the path of a file")
 }
 
 // dates make git use the cut's time.

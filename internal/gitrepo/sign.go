@@ -16,6 +16,9 @@ const signNamespace = "git"
 // maxSigner bounds a signer's name, in bytes: it is kept in the journal and in manifests.
 const maxSigner = 200
 
+// ErrUnsigned is of a tag without any signature, an annotated or a lightweight one.
+var ErrUnsigned = errors.New("not signed")
+
 // Trust is who may sign tags.
 type Trust struct {
 	signers signersFile
@@ -72,7 +75,7 @@ func (t *Trust) verify(store *objects.Store, name string, id objects.ID) (Signed
 		return Signed{}, err
 	}
 	if kind != objects.KindTag {
-		return Signed{}, refusedTag("lightweight, so it has no signature").Hint("rel cut --sign makes a signed tag")
+		return Signed{}, refusedTag("%w: a lightweight tag, which has no room for a signature", ErrUnsigned).Hint("rel cut --sign makes a signed tag")
 	}
 	object, err := store.Tag(id)
 	if err != nil {
@@ -80,7 +83,7 @@ func (t *Trust) verify(store *objects.Store, name string, id objects.ID) (Signed
 	}
 	payload, signature := splitSigned(object.Raw)
 	if signature == nil {
-		return Signed{}, refusedTag("not signed").Hint("rel cut --sign makes a signed tag")
+		return Signed{}, refusedTag("%w", ErrUnsigned).Hint("rel cut --sign makes a signed tag")
 	}
 	said, err := parseSigned(payload)
 	if err != nil {

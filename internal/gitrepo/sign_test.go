@@ -223,7 +223,7 @@ func TestVerifyTags(t *testing.T) {
 	blob := s.git("hash-object", "-w", "file")
 	for _, c := range []struct{ tag, object, want string }{
 		{"v1", "", ""},
-		{"light", "", "lightweight, so it has no signature"},
+		{"light", "", "not signed: a lightweight tag"},
 		{"unsigned", "", "not signed"},
 		{"v2", object, "+replayed: the signed tag is called v1"},
 		{"changed", strings.Replace(object, "tag v1\n", "tag changed\n", 1), "wrongly signed: the signature of ssh-ed25519 SHA256:"},

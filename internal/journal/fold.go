@@ -198,6 +198,9 @@ func (l *Ledger) mark(run release.Run, change func(*TagState)) {
 	if run.Checked != "" {
 		state.Checked = run.Checked
 	}
+	if run.Signer != "" {
+		state.Signer = run.Signer
+	}
 	state.Run = run.Run
 	change(&state)
 	l.Tags[run.To] = state

@@ -50,6 +50,7 @@ type TagState struct {
 	Left    bool       `json:"left,omitempty"`   // by a rollback: chosen by name only, until it is live again
 	Failed  bool       `json:"failed,omitempty"` // likewise
 	Staged  bool       `json:"staged,omitempty"`
+	Signer  string     `json:"signer,omitempty"`  // as a run verified it last
 	Refused bool       `json:"refused,omitempty"` // by a gate, when it was on disk already
 	Checked string     `json:"checked,omitempty"` // digest of the gates that ID has passed
 	Run     int        `json:"run"`               // the last that changed this state

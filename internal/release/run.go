@@ -58,6 +58,7 @@ type Run struct {
 	To         string    `json:"to"`      // tag wanted; empty where the command wants none
 	Commit     string    `json:"commit"`
 	Tree       string    `json:"tree,omitempty"`
+	Signer     string    `json:"signer,omitempty"`       // of To, as far as one is known
 	Release    ID        `json:"release,omitempty"`      // of To
 	FromID     ID        `json:"from_release,omitempty"` // of From
 	Now        ID        `json:"now,omitempty"`          // live after the run
