@@ -97,7 +97,7 @@ type runFlags struct {
 func (f *runFlags) add(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "show what would be done, and do nothing")
 	cmd.Flags().BoolVar(&f.detach, "detach", false, "return at once with the run's number")
-	cmd.Flags().BoolVar(&f.force, "force", false, "export anew, skip all gates before the switch, accept a moved tag")
+	cmd.Flags().BoolVar(&f.force, "force", false, "export anew, skip all gates before the switch but signatures, accept a moved tag")
 	cmd.Flags().DurationVar(&f.wait, "wait", 0, "wait up to this long for another run to end, as 90s or 5m")
 }
 
@@ -200,7 +200,7 @@ touched. Without TAG the newest version is taken, as by activate.`,
 		},
 	})
 	cmd.Flags().DurationVar(&wait, "wait", 0, "wait up to this long for another run to end")
-	cmd.Flags().BoolVar(&force, "force", false, "export anew, skip all gates, accept a moved tag")
+	cmd.Flags().BoolVar(&force, "force", false, "export anew, skip all gates but signatures, accept a moved tag")
 	cmd.ValidArgsFunction = a.completeTags
 	return cmd
 }

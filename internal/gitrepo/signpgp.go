@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -74,7 +75,7 @@ func armouredKeys(data []byte) (openpgp.EntityList, error) {
 func (f keyringFile) check(payload, signature []byte, tagger objects.Signature) (signer, key string, err error) {
 	sig, body, err := parsePGP(signature)
 	if err != nil {
-		return "", "", wronglySigned(fmt.Errorf("its OpenPGP signature cannot be read: %w", err))
+		return "", "", wronglySigned(fmt.Errorf("its OpenPGP signature %w", err))
 	}
 	key = fmt.Sprintf("OpenPGP %016X", *sig.IssuerKeyId)
 	if f.path == "" {
@@ -137,28 +138,31 @@ func lapsed(at time.Time) func(*packet.Signature) bool {
 
 // parsePGP reads an armoured signature, which must be one, over bytes as they are: of several Git takes none either.
 func parsePGP(signature []byte) (*packet.Signature, []byte, error) {
+	var body []byte
 	block, err := armor.Decode(bytes.NewReader(signature))
-	if err != nil {
-		return nil, nil, err
-	}
-	body, err := io.ReadAll(block.Body)
-	if err != nil {
-		return nil, nil, err
+	if err == nil {
+		body, err = io.ReadAll(block.Body)
 	}
 	packets := packet.NewReader(bytes.NewReader(body))
-	first, err := packets.Next()
+	var first packet.Packet
+	if err == nil {
+		first, err = packets.Next()
+	}
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, fmt.Errorf("cannot be read: %w", err)
 	}
 	sig, ok := first.(*packet.Signature)
 	if !ok || sig.IssuerKeyId == nil {
-		return nil, nil, errors.New("it does not say whose it is")
+		return nil, nil, errors.New("does not say whose it is")
+	}
+	if sig.Hash.Size() < sha256.Size {
+		return nil, nil, fmt.Errorf("is by %s, which is too weak", sig.Hash)
 	}
 	if sig.SigType != packet.SigTypeBinary {
-		return nil, nil, errors.New("it is of a text, not of bytes")
+		return nil, nil, errors.New("is of a text, not of bytes")
 	}
 	if _, err := packets.Next(); !errors.Is(err, io.EOF) {
-		return nil, nil, errors.New("it is more than one")
+		return nil, nil, errors.New("is more than one")
 	}
 	return sig, body, nil
 }

@@ -38,14 +38,17 @@ func newPGP(t *testing.T) *pgp {
 }
 
 // at is gpg at a time, "20260101T000000" or "now".
-func (p *pgp) at(when string) string {
+func (p *pgp) at(when string) string { return p.with(when, "") }
+
+// with is gpg at a time with further options.
+func (p *pgp) with(when, options string) string {
 	p.t.Helper()
 	clock := ""
 	if when != "now" {
 		clock = "--faked-system-time " + when + "!"
 	}
-	path := filepath.Join(p.home, "gpg-"+when)
-	script := "#!/bin/sh\nexec gpg --batch --no-tty --quiet --pinentry-mode loopback --passphrase '' " + clock + ` "$@"` + "\n"
+	path := filepath.Join(p.home, "gpg-"+when+strings.ReplaceAll(options, " ", ""))
+	script := "#!/bin/sh\nexec gpg --batch --no-tty --quiet --pinentry-mode loopback --passphrase '' " + clock + " " + options + ` "$@"` + "\n"
 	if err := os.WriteFile(path, []byte(script), 0o700); err != nil {
 		p.t.Fatal(err)
 	}
@@ -93,6 +96,11 @@ func TestVerifyPGP(t *testing.T) {
 	p.signAt("20260120T000100", "later", "dana", may)
 	p.signAt("20260120T000100", "sublater", "master", may)
 	p.signAt("20260120T000100", "before", "dana", january.AddDate(-1, 0, 0))
+	p.git("config", "gpg.program", p.with("20260120T000100", "--digest-algo SHA1"))
+	p.now = january
+	p.git("tag", "--sign", "--local-user", "rsa@example.org", "-m", "sha1", "sha1")
+	p.git("config", "gpg.program", p.with("20260120T000100", "--textmode"))
+	p.git("tag", "--sign", "--local-user", "rsa@example.org", "-m", "text", "text")
 	p.raw("moved", p.object("dana"))
 	p.raw("changed", strings.Replace(p.object("rsa"), "tag rsa", "tag changed", 1))
 	p.raw("after", p.object("rsa")+"more\n")
@@ -108,6 +116,8 @@ func TestVerifyPGP(t *testing.T) {
 		{"sublater", "", "+signed with an expired key"},
 		{"before", "", "+signed with a key that was not yet valid: it is from 2026-01-01T00:00:00Z"},
 		{"moved", "", "+replayed: the signed tag is called dana"},
+		{"sha1", "", "+wrongly signed: its OpenPGP signature is by SHA-1, which is too weak"},
+		{"text", "", "+wrongly signed: its OpenPGP signature is of a text, not of bytes"},
 		{"changed", "", "wrongly signed: the signature of OpenPGP "},
 		{"after", "", "+wrongly signed: there is text after its signature"},
 	} {
