@@ -212,6 +212,23 @@ func TestCheckedBelongsToTheRelease(t *testing.T) {
 	}
 }
 
+// The signer is the last that a run verified, of the commit that the tag names.
+func TestSignerBelongsToTheCommit(t *testing.T) {
+	var s story
+	run := release.Run{Run: 1, Command: "stage", To: "v1", Commit: "a", Release: id("v1"), Outcome: release.Staged, Signer: "dana@example.org"}
+	s.l.Apply(run)
+	run.Run, run.Signer = 2, ""
+	s.l.Apply(run)
+	if got := s.l.Tags["v1"].Signer; got != "dana@example.org" {
+		t.Errorf("%q", got)
+	}
+	run.Run, run.Commit = 3, "b"
+	s.l.Apply(run)
+	if got := s.l.Tags["v1"].Signer; got != "" {
+		t.Errorf("%q of another commit", got)
+	}
+}
+
 func TestStackIsBounded(t *testing.T) {
 	var s story
 	for range 3 * stackMax {
