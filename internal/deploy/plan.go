@@ -56,9 +56,7 @@ func (s *Site) Plan(ctx context.Context, req Request) (Plan, error) {
 	var repo *gitrepo.Repo
 	open := func(string) (*gitrepo.Repo, error) {
 		var err error
-		if repo == nil {
-			repo, err = s.Repo()
-		}
+		repo, err = s.Repo()
 		return repo, err
 	}
 	t, err := s.choose(ctx, req, v, open)
