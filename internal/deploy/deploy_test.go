@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/git-rel/rel/internal/config"
@@ -93,5 +94,70 @@ func TestRequestTravels(t *testing.T) {
 	}
 	if NewRequest(Activate, "").Key == req.Key {
 		t.Error("two requests with one key")
+	}
+}
+
+func TestDecide(t *testing.T) {
+	policy := config.Default("shop").Push
+	const none = "0000000000000000000000000000000000000000"
+	lines := func(updates ...string) []Update {
+		t.Helper()
+		got, err := ReadUpdates(strings.NewReader(strings.Join(updates, "\n") + "\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	for _, test := range []struct {
+		updates []Update
+		tags    string // "tag object" of the requests
+		notes   int
+		retries int
+	}{
+		{lines(none + " a1 refs/tags/v1.4"), "v1.4 a1", 0, 0},
+		{lines(none+" a1 refs/tags/v1.9", none+" a2 refs/tags/v1.10", "b1 b2 refs/heads/main"), "v1.10 a2", 1, 0},
+		{lines("b1 b2 refs/heads/v1"), "", 0, 0},
+		{lines("a1 " + none + " refs/tags/v1.4"), "", 0, 0},
+		{lines(none + " a1 refs/tags/nightly"), "", 1, 0},
+		{lines(none + " a1 refs/retry/v1.4"), "v1.4 a1", 0, 1},
+		{lines(none+" a1 refs/retry/v1.4", none+" a1 refs/tags/v1.4"), "v1.4 a1", 0, 1},
+		{lines("a1 " + none + " refs/retry/v1.4"), "", 0, 0},
+	} {
+		d := Decide(policy, test.updates)
+		var tags []string
+		for _, req := range d.Requests {
+			tags = append(tags, req.Tag+" "+req.Object)
+			if req.Command != Activate || req.Ref != "refs/tags/"+req.Tag {
+				t.Errorf("%v: %+v", test.updates, req)
+			}
+		}
+		if strings.Join(tags, ", ") != test.tags || len(d.Notes) != test.notes || len(d.Retries) != test.retries {
+			t.Errorf("%v: %+v", test.updates, d)
+		}
+	}
+	for _, bad := range []string{"a b", "a b c", " b refs/x", "x"} {
+		if _, err := ReadUpdates(strings.NewReader(bad + "\n")); err == nil {
+			t.Errorf("%q: no error", bad)
+		}
+	}
+}
+
+func TestSupersedes(t *testing.T) {
+	activate := Request{Command: Activate, Tag: "v1.5", Ref: "refs/tags/v1.5"}
+	stage := Request{Command: Stage, Tag: "x", Ref: "refs/heads/main"}
+	other := Request{Command: Stage, Tag: "y", Ref: "refs/heads/next"}
+	for _, test := range []struct {
+		newer, older Request
+		want         bool
+	}{
+		{activate, Request{Command: Activate, Tag: "v1.4", Ref: "refs/tags/v1.4"}, true},
+		{activate, stage, false},
+		{stage, activate, false},
+		{stage, stage, true},
+		{stage, other, false},
+	} {
+		if got := test.newer.supersedes(test.older); got != test.want {
+			t.Errorf("%+v, %+v: %v", test.newer, test.older, got)
+		}
 	}
 }

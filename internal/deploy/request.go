@@ -11,7 +11,8 @@ import (
 	"github.com/git-rel/rel/internal/release"
 )
 
-// The commands that a request can ask for. Each is a run but recover, which ends the run that crashed.
+// The commands that a request can ask for. Each is a run but recover, which ends the run that
+// crashed, and queue, which makes a run of what waits.
 const (
 	Activate = "activate"
 	Rollback = "rollback"
@@ -21,6 +22,7 @@ const (
 	Restart  = "restart"
 	Graceful = "graceful"
 	Recover  = "recover"
+	Queue    = "queue" // does what waits in the queue, one request after the other
 )
 
 // Request asks for a run. It travels to the worker as JSON on its command line, so that a full disk cannot keep it away.
@@ -33,6 +35,12 @@ type Request struct {
 	Wait          time.Duration `json:"wait,omitempty"`           // how long to wait for the lock, ns
 	ConfirmWithin time.Duration `json:"confirm_within,omitempty"` // ns; 0 keeps the release at once
 	By            string        `json:"by"`
+
+	// Of a request that came by a push, and waits in the queue:
+	Ref     string `json:"ref,omitempty"`     // that was pushed, as refs/tags/v1.4
+	Object  string `json:"object,omitempty"`  // what the ref was accepted as: the run is refused if it names another one by then
+	After   int    `json:"after,omitempty"`   // the last run there was: the request's own has a higher number
+	Dropped string `json:"dropped,omitempty"` // who has taken it out of the queue again
 }
 
 // NewRequest makes a request with a key of its own.
@@ -70,3 +78,9 @@ func (req Request) String() string {
 
 // deploys says whether the request is to put a release live.
 func (req Request) deploys() bool { return req.Command == Activate || req.Command == Rollback }
+
+// supersedes says whether a request takes the place of one that waits before it: what goes live next, or what is made ready of
+// the same ref.
+func (req Request) supersedes(other Request) bool {
+	return req.Command == other.Command && (req.Command == Activate || req.Ref == other.Ref)
+}

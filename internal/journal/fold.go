@@ -50,7 +50,7 @@ func (l *Ledger) apply(run release.Run) {
 		if run.Release != "" && run.Checked == "" && !(was.WasLive && was.Commit == run.Commit) {
 			l.mark(run, func(s *TagState) { s.Refused, s.Staged = true, false })
 		}
-	case release.Cancelled, release.Done:
+	case release.Cancelled, release.Superseded, release.Done:
 		// Nothing changed.
 	}
 }

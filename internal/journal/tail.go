@@ -38,6 +38,17 @@ func Find(dir string, number int) (found release.Run, ok bool, err error) {
 	return found, ok, err
 }
 
+// FindKey is the finished run of the request with the given key, which has a higher number than after; false where there is none.
+func FindKey(dir, key string, after int) (found release.Run, ok bool, err error) {
+	err = newestFirst(dir, func(run release.Run) bool {
+		if run.Key == key {
+			found, ok = run, true
+		}
+		return !ok && run.Run > after
+	})
+	return found, ok, err
+}
+
 // Each calls fn with every finished run whose line begins at offset from or after it, oldest first, and the offset of its
 // line's end. Finished runs that are only in the journal yet come last, with offset 0. An error of
 // fn ends it and is returned. The offset returned is that of the end of the last whole line.

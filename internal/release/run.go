@@ -35,6 +35,7 @@ const (
 	Reverted    Outcome = "reverted"    // wrong from stop on; what was before is back and healthy
 	Failed      Outcome = "failed"      // a person is needed
 	Interrupted Outcome = "interrupted" // a crash, with what recovery did
+	Superseded  Outcome = "superseded"  // while it waited in the queue, by a newer request
 	Done        Outcome = "done"        // of a run that changes no release: start, stop, restart, graceful, recover
 )
 
@@ -65,6 +66,7 @@ type Run struct {
 	Outcome    Outcome   `json:"outcome"`
 	Verified   Verified  `json:"verified"`
 	By         string    `json:"by"`
+	Ref        string    `json:"ref,omitempty"` // that was pushed, where the run was asked for by a push
 	Started    time.Time `json:"started"`
 	Seconds    float64   `json:"seconds"`
 	DowntimeMS int64     `json:"downtime_ms"`

@@ -1,0 +1,93 @@
+package deploy
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/git-rel/rel/internal/config"
+	"github.com/git-rel/rel/internal/gitrepo"
+	"github.com/git-rel/rel/internal/release"
+)
+
+// Update is one ref that a push changes, as git tells its hooks.
+type Update struct {
+	Old, New string // object ids; all zeros where the ref is made or deleted
+	Ref      string // whole, as refs/tags/v1.4
+}
+
+// Deleted says whether the push takes the ref away.
+func (u Update) Deleted() bool { return strings.Trim(u.New, "0") == "" }
+
+// Created says whether the push makes the ref.
+func (u Update) Created() bool { return strings.Trim(u.Old, "0") == "" }
+
+// ReadUpdates reads what git gives pre-receive and post-receive: a line "old new ref" for each ref.
+func ReadUpdates(r io.Reader) ([]Update, error) {
+	var updates []Update
+	lines := bufio.NewScanner(r)
+	for lines.Scan() {
+		old, rest, ok := strings.Cut(lines.Text(), " ")
+		id, ref, more := strings.Cut(rest, " ")
+		if !ok || !more || old == "" || id == "" || !strings.HasPrefix(ref, "refs/") {
+			return nil, release.Errorf(release.ExitUsage, "%q: not a line that git gives a hook", lines.Text())
+		}
+		updates = append(updates, Update{Old: old, New: id, Ref: ref})
+	}
+	return updates, lines.Err()
+}
+
+const (
+	tagsPrefix  = "refs/tags/"
+	retryPrefix = "refs/retry/" // a push of a tag to here asks for it again: git runs no hook for a tag that is there already
+)
+
+// Decision is what a push asks for.
+type Decision struct {
+	Requests []Request // in the order in which they are to be queued; Key, By and After are not filled in
+	Retries  []Update  // refs that were pushed to ask for a tag again: they are taken away once the request is queued
+	Notes    []string  // what else is to be said to whoever pushed
+}
+
+// Decide says what an accepted push asks for. It looks at nothing but its arguments.
+func Decide(policy config.Push, updates []Update) Decision {
+	var d Decision
+	pushed := map[string]Update{} // by tag
+	var names []string
+	for _, u := range updates {
+		tag, ok := strings.CutPrefix(u.Ref, tagsPrefix)
+		if retry, again := strings.CutPrefix(u.Ref, retryPrefix); again && !u.Deleted() {
+			tag, ok = retry, true
+			d.Retries = append(d.Retries, u)
+		}
+		switch {
+		case !ok || u.Deleted():
+		case !matches(policy.Tags, tag):
+			d.Notes = append(d.Notes, fmt.Sprintf("%s: not deployed: it is none of %s", tag, strings.Join(policy.Tags, ", ")))
+		default:
+			if _, twice := pushed[tag]; !twice {
+				names = append(names, tag)
+			}
+			pushed[tag] = u
+		}
+	}
+	for i, tag := range gitrepo.Order(names) {
+		if i > 0 {
+			d.Notes = append(d.Notes, fmt.Sprintf("%s: not deployed: %s came with it", tag, d.Requests[0].Tag))
+			continue
+		}
+		d.Requests = append(d.Requests, Request{Command: Activate, Tag: tag, Ref: tagsPrefix + tag, Object: pushed[tag].New})
+	}
+	return d
+}
+
+// matches says whether a ref's short name is one that patterns stand for.
+func matches(patterns []string, name string) bool {
+	return slices.ContainsFunc(patterns, func(pattern string) bool {
+		ok, err := path.Match(pattern, name)
+		return err == nil && ok
+	})
+}
