@@ -179,10 +179,10 @@ const (
 func (a *app) commands() []*cobra.Command {
 	return []*cobra.Command{
 		a.cut(), a.stage(), a.activate(), a.rollback(), a.confirm(), a.hold(),
-		a.list(), a.history(), a.status(), a.diff(), a.verify(), a.log(), a.err(), a.attach(),
+		a.list(), a.history(), a.queue(), a.status(), a.diff(), a.verify(), a.log(), a.err(), a.attach(),
 		a.control("start"), a.control("stop"), a.control("restart"), a.control("graceful"),
 		a.initRoot(), a.check(), a.prune(), a.recover(),
-		a.demo(), a.version(), a.completion(), a.man(), a.worker(), a.demoService(),
+		a.demo(), a.version(), a.completion(), a.man(), a.worker(), a.hook(), a.demoService(),
 	}
 }
 

@@ -165,6 +165,9 @@ func (a *app) hold() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := a.serve(site); err != nil {
+				return err
+			}
 			return a.result(map[string]bool{"was_held": was}, func() {
 				if was {
 					a.out.Line("not held any more")

@@ -263,7 +263,17 @@ func (a *app) recoverRun(cmd *cobra.Command, site *deploy.Site) error {
 		return err
 	}
 	if !found {
-		return a.result(outcome{Hints: []string{}}, func() { a.out.Line("nothing to recover") })
+		serves, err := client.Serve()
+		if err != nil {
+			return err
+		}
+		return a.result(outcome{Hints: []string{}}, func() {
+			a.out.Line("nothing to recover")
+			if serves {
+				a.out.Line("what waits in the queue goes on")
+				a.out.Hint("rel queue shows it; rel history what becomes of it")
+			}
+		})
 	}
 	return a.ended(result)
 }

@@ -43,6 +43,7 @@ func TestScript(t *testing.T) {
 			"json":   scriptJSON,
 			"keys":   scriptKeys,
 			"await":  scriptAwait,
+			"hook":   scriptHook,
 		},
 	})
 }
@@ -129,6 +130,16 @@ func scriptWrite(ts *testscript.TestScript, neg bool, args []string) {
 	path := ts.MkAbs(args[0])
 	ts.Check(os.MkdirAll(filepath.Dir(path), 0o755))
 	ts.Check(os.WriteFile(path, []byte(strings.Join(args[1:], "\n")+"\n"), 0o644))
+}
+
+// hook REPO: lets a bare repository in a root call rel after each push.
+func scriptHook(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: hook REPO")
+	}
+	path := filepath.Join(ts.MkAbs(args[0]), "hooks", "post-receive")
+	ts.Check(os.MkdirAll(filepath.Dir(path), 0o755))
+	ts.Check(os.WriteFile(path, []byte("#!/bin/sh\nexec rel hook post-receive\n"), 0o755))
 }
 
 // document is stdout, which must be one JSON document and nothing else.

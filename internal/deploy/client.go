@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/git-rel/rel/internal/journal"
-	"github.com/git-rel/rel/internal/proc"
 	"github.com/git-rel/rel/internal/release"
 	"github.com/git-rel/rel/internal/ui"
 	"github.com/git-rel/rel/internal/worker"
@@ -27,6 +26,7 @@ type Client struct {
 	Tell    func(release.Event) // each event of the run's log, as it comes
 	Notice  func(text string)   // a line about the run that is not in its log
 	handle  *worker.Handle
+	leave   bool // a run that is followed is left to itself when we are cancelled
 }
 
 // Do starts the run and follows it to its end. When ctx is cancelled it cancels a run that has not touched anything, and
@@ -78,10 +78,7 @@ func (c *Client) start(req Request) error {
 	if err := c.make(req.Command); err != nil {
 		return err
 	}
-	handle, err := worker.Start(worker.Launch{
-		Program: c.Program, Args: WorkerArgs(c.Root.Dir, req), Dir: c.Root.Dir,
-		Env: proc.Environment(c.Owner, nil), Unit: "rel-" + req.Key, User: c.Owner,
-	})
+	handle, err := c.launch(c.Program, req)
 	c.handle = handle
 	return err
 }

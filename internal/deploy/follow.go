@@ -122,6 +122,8 @@ func (c *Client) followOn(ctx context.Context, number int, log *worker.Follower)
 		switch {
 		case err == nil:
 			return result, nil
+		case errors.Is(err, context.Canceled) && c.leave:
+			return result, release.Errorf(release.ExitCancelled, "run %d goes on without us", number).Hint("rel attach %d follows it", number)
 		case errors.Is(err, context.Canceled):
 			return c.interrupted(number, log)
 		case !errors.Is(err, worker.ErrGone):

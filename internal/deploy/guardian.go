@@ -21,21 +21,35 @@ type said struct {
 // WorkerMain is the process that the hidden command "rel worker" runs: the guardian, or below it the worker.
 func (s *Site) WorkerMain(ctx context.Context, req Request, guarded bool) (code int) {
 	if guarded {
-		err := s.Work(ctx, req)
-		if err == nil {
-			return release.ExitDone
-		}
-		text, _ := json.Marshal(said{release.ExitCode(err), err.Error(), release.Hints(err)}) // of strings: cannot go wrong
-		fmt.Fprintf(os.Stderr, "%s\n", text)
-		return release.ExitCode(err)
+		return tellStarter(s.Work(ctx, req))
 	}
-	return s.guard(req)
+	if req.Command == Queue {
+		return s.serve(ctx, req)
+	}
+	code = s.guardOne(req)
+	if program, err := os.Executable(); err == nil && code != release.ExitLocked {
+		s.goOn(program)
+	}
+	return code
 }
 
-// guard is the guardian's life. The recovery it asks for is a worker like any other.
-func (s *Site) guard(req Request) int {
+// tellStarter says on our standard error why no run began, and returns the exit code for it.
+func tellStarter(err error) int {
+	if err != nil {
+		text, _ := json.Marshal(said{release.ExitCode(err), err.Error(), release.Hints(err)}) // of strings: cannot go wrong
+		fmt.Fprintf(os.Stderr, "%s\n", text)
+	}
+	return release.ExitCode(err)
+}
+
+// guardOne is the guardian's work: one worker, and the recovery if that dies, which is a worker like any other.
+func (s *Site) guardOne(req Request) int {
 	recovery := Request{Key: req.Key, Command: Recover, By: req.By, Wait: cancelWait}
 	ended := func() bool {
+		if req.Command == Queue { // its run has the key of what it took
+			_, pending, err := s.Pending()
+			return err != nil || !pending
+		}
 		rec, found, err := journal.Read(s.Root.State())
 		return err != nil || !found || rec.Run.Key != req.Key || rec.Phase == journal.Finished
 	}

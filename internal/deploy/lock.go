@@ -24,24 +24,56 @@ const backWait = 5 * time.Minute
 const letGoWait = 3 * time.Second
 
 // acquire takes the root's lock. A rollback does not wait for a run that has touched nothing yet: it cancels it, so that a
-// long build never blocks the way back, and says so in the note.
-func (s *Site) acquire(ctx context.Context, req *Request) (lock *worker.Lock, note string, err error) {
+// long build never blocks the way back, and says so in the note. It returns the request as it is to be carried out then.
+func (s *Site) acquire(ctx context.Context, req Request) (lock *worker.Lock, as Request, note string, err error) {
+	switch req.Command {
+	case Queue:
+		lock, err = s.acquireLast(ctx)
+		return lock, req, "", err
+	case Rollback:
+		defer worker.GoFirst(s.Root.State())()
+	}
 	lock, err = worker.Acquire(ctx, s.Root.State(), 0)
 	if !errors.Is(err, worker.ErrLocked) {
-		return lock, "", err
+		return lock, req, "", err
 	}
 	defer func() {
 		if ctx.Err() != nil && err != nil {
 			err = release.Errorf(release.ExitCancelled, "%s: cancelled while it waited for another run", req.Command)
 		}
 	}()
-	more, note := s.cancelHolder(req)
+	as, more, note, err := s.cancelHolder(req)
+	if err != nil {
+		return nil, req, "", err
+	}
 	if wait := req.Wait + more; wait > 0 {
 		if lock, err = worker.Acquire(ctx, s.Root.State(), wait); !errors.Is(err, worker.ErrLocked) {
-			return lock, note, err
+			return lock, as, note, err
 		}
 	}
-	return nil, "", s.lockedError()
+	return nil, req, "", s.lockedError()
+}
+
+// acquireLast takes the lock when nobody else wants it, however long that takes: what waits in the queue waits behind a run, and
+// lets a rollback go first.
+func (s *Site) acquireLast(ctx context.Context) (*worker.Lock, error) {
+	for {
+		lock, err := worker.Acquire(ctx, s.Root.State(), time.Hour)
+		if errors.Is(err, worker.ErrLocked) {
+			continue
+		}
+		if err != nil || !worker.SomebodyFirst(s.Root.State()) {
+			return lock, err
+		}
+		if err := lock.Release(); err != nil {
+			return nil, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
 }
 
 // lock takes the root's lock for what is no run. It waits for nothing but a run that has its outcome already.
@@ -64,38 +96,42 @@ func (r *run) byWhom(ctx context.Context) string {
 	return ""
 }
 
-// cancelHolder asks the run that holds the lock to make way for the command, and says how long to wait for that. A run that has
-// its outcome lets go soon, whoever comes; one that has touched nothing is cancelled for a rollback.
-func (s *Site) cancelHolder(req *Request) (time.Duration, string) {
+// cancelHolder asks the run that holds the lock to make way for the request, and says as what that is to be carried out then and
+// how long to wait for it. A run that has its outcome lets go soon, whoever comes; one that has touched nothing is cancelled for a
+// rollback.
+func (s *Site) cancelHolder(req Request) (as Request, wait time.Duration, note string, err error) {
 	rec, found, err := journal.Read(s.Root.State())
 	finished := found && rec.Phase == journal.Finished
 	switch {
 	case err != nil || !found:
-		return 0, ""
-	case s.tellBack(rec, req):
-		return backWait, fmt.Sprintf("run %d (%s %s) waited for rel confirm, and was told to go back", rec.Run.Run, rec.Run.Command, rec.Run.To)
-	case req.Command == Rollback && (finished || rec.Cancellable()) && s.canGoBack(*req) && cancel(rec) == nil:
+		return req, 0, "", nil // then it is not known who holds it
+	case req.answers(rec):
+		note = fmt.Sprintf("run %d (%s %s) waited for rel confirm, and was told to go back", rec.Run.Run, rec.Run.Command, rec.Run.To)
+		return req.goingBack(rec), backWait, note, s.say(answerBack, rec.Run.Run)
+	case req.Command == Rollback && (finished || rec.Cancellable()) && s.canGoBack(req) && cancel(rec) == nil:
 		if finished {
-			return cancelWait, ""
+			return req, cancelWait, "", nil
 		}
-		return cancelWait, fmt.Sprintf("cancelled run %d (%s %s, by %s), which had touched nothing",
-			rec.Run.Run, rec.Run.Command, rec.Run.To, rec.Run.By)
+		return req, cancelWait, fmt.Sprintf("cancelled run %d (%s %s, by %s), which had touched nothing",
+			rec.Run.Run, rec.Run.Command, rec.Run.To, rec.Run.By), nil
 	case finished:
-		return letGoWait, ""
+		return req, letGoWait, "", nil
 	}
-	return 0, ""
+	return req, 0, "", nil
 }
 
-// tellBack answers a run that waits for rel confirm, or that crashed while it did, where a rollback comes instead. A bare rollback
-// is then that run's going back, and not one release further.
-func (s *Site) tellBack(rec journal.Record, req *Request) bool {
-	if req.Command != Rollback || rec.Phase != journal.Confirming || s.say(answerBack, rec.Run.Run) != nil {
-		return false
-	}
-	if req.Tag == "" {
+// answers says whether the request is the answer to a run that waits for rel confirm, or that crashed while it did.
+func (req Request) answers(rec journal.Record) bool {
+	return req.Command == Rollback && rec.Phase == journal.Confirming
+}
+
+// goingBack is the request as it is carried out where it answers a run: a bare rollback is that run's going back, and not one
+// release further.
+func (req Request) goingBack(rec journal.Record) Request {
+	if req.answers(rec) && req.Tag == "" {
 		req.Tag = rec.Run.From
 	}
-	return true
+	return req
 }
 
 // canGoBack says whether a rollback has somewhere to go: one that has not must not cancel anybody's work.

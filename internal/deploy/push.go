@@ -2,6 +2,8 @@ package deploy
 
 import (
 	"bufio"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path"
@@ -40,10 +42,10 @@ func ReadUpdates(r io.Reader) ([]Update, error) {
 	return updates, lines.Err()
 }
 
-const (
-	tagsPrefix  = "refs/tags/"
-	retryPrefix = "refs/retry/" // a push of a tag to here asks for it again: git runs no hook for a tag that is there already
-)
+const tagsPrefix = "refs/tags/"
+
+// RetryPrefix is where a tag is pushed to so as to ask for it again: git runs no hook for a tag that is there already.
+const RetryPrefix = "refs/retry/"
 
 // Decision is what a push asks for.
 type Decision struct {
@@ -59,7 +61,7 @@ func Decide(policy config.Push, updates []Update) Decision {
 	var names []string
 	for _, u := range updates {
 		tag, ok := strings.CutPrefix(u.Ref, tagsPrefix)
-		if retry, again := strings.CutPrefix(u.Ref, retryPrefix); again && !u.Deleted() {
+		if retry, again := strings.CutPrefix(u.Ref, RetryPrefix); again && !u.Deleted() {
 			tag, ok = retry, true
 			d.Retries = append(d.Retries, u)
 		}
@@ -82,6 +84,38 @@ func Decide(policy config.Push, updates []Update) Decision {
 		d.Requests = append(d.Requests, Request{Command: Activate, Tag: tag, Ref: tagsPrefix + tag, Object: pushed[tag].New})
 	}
 	return d
+}
+
+// Accept queues what a push that git has accepted asks for, and sees that somebody serves the queue. The notes are for whoever
+// pushed. It is not cancelled: a request that is queued with an error is queued all the same.
+func (c *Client) Accept(ctx context.Context, updates []Update, by string) (waiting []Waiting, notes []string, err error) {
+	d := Decide(c.Config.Push, updates)
+	for _, req := range d.Requests {
+		req.By = by
+		w, err := c.Enqueue(req)
+		if err != nil {
+			return waiting, d.Notes, release.Errorf(release.ExitError, "%s: git has it, and it could not be queued: %w", req.Tag, err).
+				Hint("rel -C %s activate %s on the server puts it live", c.Root.Dir, req.Tag)
+		}
+		waiting = append(waiting, w)
+	}
+	_, err = c.Serve()
+	return waiting, d.Notes, errors.Join(err, c.dropRetries(context.WithoutCancel(ctx), d.Retries))
+}
+
+// dropRetries takes refs away that were pushed to ask for a tag again, so that they can be pushed again.
+func (c *Client) dropRetries(ctx context.Context, retries []Update) error {
+	if len(retries) == 0 {
+		return nil
+	}
+	repo, err := c.Repo()
+	if err != nil {
+		return err
+	}
+	for _, u := range retries {
+		err = errors.Join(err, repo.DropRef(ctx, u.Ref, u.New))
+	}
+	return errors.Join(err, repo.Close())
 }
 
 // matches says whether a ref's short name is one that patterns stand for.

@@ -42,8 +42,9 @@ func (s *Site) Pending() (journal.Record, bool, error) {
 }
 
 // recoverCrashed ends the run that crashed, if one did, and says in a sentence what it did. It holds the lock. Done twice it
-// does nothing more; killed in the middle it begins again.
-func (s *Site) recoverCrashed(ctx context.Context, j *journal.Journal) (string, error) {
+// does nothing more; killed in the middle it begins again. With back a rollback has come, which answers a run that waits for rel
+// confirm.
+func (s *Site) recoverCrashed(ctx context.Context, j *journal.Journal, back bool) (string, error) {
 	rec, found, err := j.Current()
 	if err != nil {
 		return "", err
@@ -55,6 +56,7 @@ func (s *Site) recoverCrashed(ctx context.Context, j *journal.Journal) (string, 
 	if err != nil {
 		return "", err
 	}
+	r.told = map[bool]string{true: answerBack}[back]
 	ctx = context.WithoutCancel(ctx)
 	var runErr error
 	stuck := r.step(release.StepRecover, r.crashed(), func() (string, error) {

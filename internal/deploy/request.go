@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/user"
+	"strings"
 	"time"
 
 	"github.com/git-rel/rel/internal/release"
@@ -60,6 +61,26 @@ func Who(getenv func(string) string) string {
 		return u.Username
 	}
 	return fmt.Sprint(os.Getuid())
+}
+
+// maxName is what of a name that a push option gives is kept, in bytes.
+const maxName = 64
+
+// Pusher names the person behind a push: $REL_USER and what a web server knows ($REMOTE_USER) come first; a push option "user=NAME"
+// is what whoever pushed says, so the account it was pushed through stands beside it.
+func Pusher(getenv func(string) string, options []string) string {
+	for _, name := range []string{"REL_USER", "REMOTE_USER"} {
+		if v := getenv(name); v != "" {
+			return v
+		}
+	}
+	account := Who(getenv)
+	for _, option := range options {
+		if name, ok := strings.CutPrefix(option, "user="); ok && name != "" {
+			return strings.ToValidUTF8(name[:min(len(name), maxName)], "?") + " (" + account + ")"
+		}
+	}
+	return account
 }
 
 // ParseRequest reads a request from a worker's command line.

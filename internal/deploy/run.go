@@ -49,6 +49,7 @@ type run struct {
 	down     time.Duration   // how long services were known to be down
 	exported bool            // it has made a release of its own
 	turned   bool            // it has switched the live path and is to stay so
+	told     string          // the answer to its waiting for rel confirm, where who recovers it has it
 	outcome  release.Outcome
 }
 
@@ -128,7 +129,7 @@ func (r *run) begin() error {
 	r.began = r.Now()
 	r.rec = journal.Record{
 		Run: release.Run{
-			Run: r.journal.NextRun(), Key: r.req.Key, Command: r.req.Command, To: r.req.Tag, By: r.req.By, Started: r.began.UTC(),
+			Run: r.journal.NextRun(), Key: r.req.Key, Command: r.req.Command, To: r.req.Tag, By: r.req.By, Ref: r.req.Ref, Started: r.began.UTC(),
 			From: r.from.Tag, FromID: r.from.ID, Verified: release.VerifiedNone,
 		},
 		Boot: proc.BootID(), PID: me.PID, Start: me.Start, ConfirmWithin: r.req.ConfirmWithin, Service: r.req.Service,

@@ -134,6 +134,10 @@ func (s *Site) find(ctx context.Context, req Request, v view, repo func(tag stri
 	if err != nil {
 		return target{}, err
 	}
+	if req.Object != "" && tag.Object != req.Object {
+		return target{}, release.Errorf(release.ExitRefused, "%s: was pushed as %.12s, and names %.12s now", tag.Name, req.Object, tag.Object).
+			Hint("somebody has moved the tag: rel activate %s takes it as it is now", tag.Name)
+	}
 	if state.Commit != "" && state.Commit != tag.Commit && !req.Force {
 		return target{}, release.Errorf(release.ExitRefused, "%s: names %.12s now, and was released as %.12s",
 			tag.Name, tag.Commit, state.Commit).

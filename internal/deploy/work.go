@@ -20,7 +20,7 @@ func (s *Site) Work(ctx context.Context, req Request) error {
 	}
 	worker.Unhangable()
 
-	lock, made, err := s.acquire(ctx, &req)
+	lock, req, made, err := s.acquire(ctx, req)
 	if err != nil {
 		return err
 	}
@@ -30,19 +30,23 @@ func (s *Site) Work(ctx context.Context, req Request) error {
 		return err
 	}
 	defer j.Close()
+	back := false
 	if rec, found, err := j.Current(); err == nil && found && rec.Phase != journal.Finished {
-		if !req.deploys() && req.Command != Recover {
+		if !req.deploys() && req.Command != Recover && req.Command != Queue {
 			return pendingError(rec)
 		}
-		s.tellBack(rec, &req)
+		back, req = req.answers(rec), req.goingBack(rec)
 	}
-	recovered, err := s.recoverCrashed(ctx, j)
+	recovered, err := s.recoverCrashed(ctx, j, back)
 	if err != nil {
 		return err
 	}
-	if req.Command == Recover {
+	switch req.Command {
+	case Recover:
 		_, err := s.Root.Sweep()
 		return err
+	case Queue:
+		return s.workQueue(ctx, j, recovered)
 	}
 	return s.work(ctx, j, req, made, recovered)
 }
@@ -68,15 +72,30 @@ func (s *Site) make(command string) error {
 }
 
 // work is one run from its number to its outcome.
-func (s *Site) work(ctx context.Context, j *journal.Journal, req Request, notes ...string) (err error) {
-	r := &run{Site: s, req: req, doing: req.Command, journal: j, log: &worker.Log{Now: time.Now}, took: map[string]bool{}}
-	s.Warn = r.warn
-	if r.hold, err = worker.HoldCommands(s.Root.State()); err != nil {
+func (s *Site) work(ctx context.Context, j *journal.Journal, req Request, notes ...string) error {
+	r, err := s.beginRun(j, req)
+	if err != nil {
 		return err
 	}
-	if err := r.begin(); err != nil {
-		return errors.Join(err, r.hold.Close())
+	r.whole(ctx, notes)
+	return nil
+}
+
+// beginRun gives a request's run its number: from here on it is in the journal.
+func (s *Site) beginRun(j *journal.Journal, req Request) (r *run, err error) {
+	r = &run{Site: s, req: req, doing: req.Command, journal: j, log: &worker.Log{Now: time.Now}, took: map[string]bool{}}
+	s.Warn = r.warn
+	if r.hold, err = worker.HoldCommands(s.Root.State()); err != nil {
+		return nil, err
 	}
+	if err := r.begin(); err != nil {
+		return nil, errors.Join(err, r.hold.Close())
+	}
+	return r, nil
+}
+
+// whole carries a run that has begun out, to its outcome and what comes after it.
+func (r *run) whole(ctx context.Context, notes []string) {
 	for _, note := range notes {
 		if note != "" {
 			r.note("%s", note)
@@ -93,7 +112,6 @@ func (s *Site) work(ctx context.Context, j *journal.Journal, req Request, notes 
 	}
 	r.afterwards(ctx)
 	r.end(ctx, runErr)
-	return nil
 }
 
 // carryOut does what the request asks.

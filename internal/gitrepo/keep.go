@@ -46,6 +46,12 @@ func (r *Repo) Pin(ctx context.Context, commits []string) error {
 	return err
 }
 
+// DropRef takes a ref away, if it still names what it is said to.
+func (r *Repo) DropRef(ctx context.Context, ref, object string) error {
+	_, err := r.git(ctx, call{}, "update-ref", "--no-deref", "-d", ref, object)
+	return err
+}
+
 // pinned is commits sorted, each once, all of them there.
 func (r *Repo) pinned(commits []string) ([]objects.ID, error) {
 	sorted := slices.Compact(slices.Sorted(slices.Values(commits)))

@@ -40,7 +40,7 @@ func Find(dir string, number int) (found release.Run, ok bool, err error) {
 
 // FindKey is the finished run of the request with the given key, which has a higher number than after; false where there is none.
 func FindKey(dir, key string, after int) (found release.Run, ok bool, err error) {
-	err = newestFirst(dir, func(run release.Run) bool {
+	err = NewestFirst(dir, func(run release.Run) bool {
 		if run.Key == key {
 			found, ok = run, true
 		}

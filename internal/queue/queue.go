@@ -44,7 +44,8 @@ type Item struct {
 	When   time.Time // it was written
 }
 
-func (i Item) name() string { return fmt.Sprintf("%020d-%s", i.Number, i.Key) }
+// Name is the name of the request's file.
+func (i Item) Name() string { return fmt.Sprintf("%020d-%s", i.Number, i.Key) }
 
 // Bad is an entry that is no request: torn, damaged, or somebody else's.
 type Bad struct {
@@ -98,7 +99,7 @@ func (q *Queue) Put(key string, data []byte) (Item, error) {
 	if err != nil {
 		return Item{}, err
 	}
-	if !itemName.MatchString(item.name()) {
+	if !itemName.MatchString(item.Name()) {
 		return Item{}, fmt.Errorf("%q: %w: not the key of a request", key, os.ErrInvalid)
 	}
 	return item, q.write(item)
@@ -106,7 +107,7 @@ func (q *Queue) Put(key string, data []byte) (Item, error) {
 
 // Replace writes other data for a request that is there.
 func (q *Queue) Replace(item Item, data []byte) error {
-	if _, err := q.dir.Lstat(item.name()); err != nil {
+	if _, err := q.dir.Lstat(item.Name()); err != nil {
 		return err
 	}
 	item.Data = data
@@ -115,9 +116,9 @@ func (q *Queue) Replace(item Item, data []byte) error {
 
 func (q *Queue) write(item Item) error {
 	if len(item.Data) > maxSize {
-		return fmt.Errorf("%s: %d bytes, and %d are allowed", q.dir.Path(item.name()), len(item.Data), maxSize)
+		return fmt.Errorf("%s: %d bytes, and %d are allowed", q.dir.Path(item.Name()), len(item.Data), maxSize)
 	}
-	return q.dir.WriteFile(item.name(), sealed(item.Data), 0o600)
+	return q.dir.WriteFile(item.Name(), sealed(item.Data), 0o600)
 }
 
 // sealed is a request's file: the data and a line with their SHA-256.
@@ -141,7 +142,7 @@ func numberOf(name string) int {
 // Remove takes a request out. It syncs nothing: one that a crash brings back is known by its key to be done.
 func (q *Queue) Remove(item Item) error {
 	last := lastPrefix + strconv.Itoa(item.Number)
-	if err := q.dir.Rename(item.name(), q.dir, last); err != nil {
+	if err := q.dir.Rename(item.Name(), q.dir, last); err != nil {
 		return err
 	}
 	names, err := q.dir.Names()
@@ -176,6 +177,12 @@ func List(state string) ([]Item, []Bad, error) {
 	}
 	items, bad, err := list(dir)
 	return items, bad, errors.Join(err, dir.Close())
+}
+
+// Waits says whether a request is in the queue still.
+func Waits(state string, item Item) bool {
+	_, err := os.Lstat(filepath.Join(state, dirName, item.Name()))
+	return err == nil
 }
 
 func list(dir *disk.Dir) (items []Item, bad []Bad, err error) {

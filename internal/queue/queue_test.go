@@ -84,7 +84,7 @@ func TestBad(t *testing.T) {
 	state := t.TempDir()
 	good := put(t, state, "good", "data")
 	dir := filepath.Join(state, dirName)
-	whole, err := os.ReadFile(filepath.Join(dir, good.name()))
+	whole, err := os.ReadFile(filepath.Join(dir, good.Name()))
 	must(t, err)
 	must(t, os.WriteFile(filepath.Join(dir, "00000000000000000000-torn"), whole[:len(whole)-5], 0o600))
 	must(t, os.WriteFile(filepath.Join(dir, "00000000000000000002-empty"), nil, 0o600))

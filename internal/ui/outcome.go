@@ -46,7 +46,12 @@ func OutcomeText(r release.Run, told bool) string {
 	case release.Staged:
 		return r.To
 	case release.Refused, release.Cancelled:
+		if r.Error == "" && r.Note != "" { // it never began
+			return subject(r) + ": " + r.Note
+		}
 		return because(r, told, "nothing changed, "+stays(r.From))
+	case release.Superseded:
+		return subject(r) + ": " + r.Note
 	case release.Reverted:
 		text := because(r, told, r.From+" is live again and healthy")
 		return text + down(r)

@@ -24,7 +24,7 @@ func (p paint) state(word string) string {
 		return p.with("1;32", word)
 	case "done", "staged", "up", "ok":
 		return p.green(word)
-	case "refused", "cancelled", "interrupted":
+	case "refused", "cancelled", "interrupted", "superseded":
 		return p.yellow(word)
 	case "reverted":
 		return p.with("1;33", word)

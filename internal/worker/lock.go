@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -22,13 +23,24 @@ var ErrLocked = errors.New("another run holds the lock")
 // lockPoll is how often a waiting worker looks whether the lock is free: flock cannot wait with a deadline.
 const lockPoll = 20 * time.Millisecond
 
+// queueLock is the file of the lock of who serves the queue.
+const queueLock = "queue.lock"
+
 // Lock is the root's lock, held by one worker at a time. The kernel frees it when its holder dies, so it is never stale, and
 // the file is never unlinked: two processes could then hold "the" lock, on two inodes.
 type Lock struct{ file *flock.Flock }
 
 // Acquire takes the lock of the root whose state directory is given, waiting for it up to wait; ErrLocked when it stays held.
 func Acquire(ctx context.Context, state string, wait time.Duration) (*Lock, error) {
-	file := flock.New(filepath.Join(state, "lock"), flock.SetFlag(os.O_RDWR))
+	return acquire(ctx, flock.New(filepath.Join(state, "lock"), flock.SetFlag(os.O_RDWR)), wait)
+}
+
+// AcquireQueue takes the lock of the guardian that serves the queue of the root; ErrLocked where another does.
+func AcquireQueue(state string) (*Lock, error) {
+	return acquire(context.Background(), flock.New(filepath.Join(state, queueLock), flock.SetFlag(os.O_CREATE|os.O_RDWR)), 0)
+}
+
+func acquire(ctx context.Context, file *flock.Flock, wait time.Duration) (*Lock, error) {
 	taken, err := file.TryLock()
 	if err == nil && !taken && wait > 0 {
 		limited, cancel := context.WithTimeout(ctx, wait)
@@ -51,8 +63,19 @@ func Acquire(ctx context.Context, state string, wait time.Duration) (*Lock, erro
 func (l *Lock) Release() error { return l.file.Unlock() }
 
 // Held says whether somebody holds the lock now.
-func Held(state string) (bool, error) {
-	file := flock.New(filepath.Join(state, "lock"), flock.SetFlag(os.O_RDONLY))
+func Held(state string) (bool, error) { return held(filepath.Join(state, "lock")) }
+
+// QueueServed says whether a guardian serves the queue now.
+func QueueServed(state string) (bool, error) {
+	served, err := held(filepath.Join(state, queueLock))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil // nobody ever did
+	}
+	return served, err
+}
+
+func held(path string) (bool, error) {
+	file := flock.New(path, flock.SetFlag(os.O_RDONLY))
 	free, err := file.TryRLock()
 	if err != nil {
 		return false, fmt.Errorf("%s: %w", file.Path(), err)
@@ -61,6 +84,27 @@ func Held(state string) (bool, error) {
 		return false, file.Unlock()
 	}
 	return true, nil
+}
+
+// GoFirst tells whoever serves the queue to let us have the root's lock before it, until done is called. It takes no room on the
+// disk: the state directory itself is what is locked. Where that cannot be, the turn is whose it happens to be.
+func GoFirst(state string) (done func()) {
+	dir, err := os.Open(state)
+	if err != nil {
+		return func() {}
+	}
+	_ = flockNow(dir, unix.LOCK_SH)
+	return func() { dir.Close() }
+}
+
+// SomebodyFirst says whether somebody is to have the lock before who serves the queue.
+func SomebodyFirst(state string) bool {
+	dir, err := os.Open(state)
+	if err != nil {
+		return false
+	}
+	defer dir.Close()
+	return errors.Is(flockNow(dir, unix.LOCK_EX), unix.EWOULDBLOCK)
 }
 
 // Commands is the lock that the commands of a run share: each inherits its descriptor, so it stays held until the last of
@@ -107,13 +151,7 @@ func openCommands(state string, how int) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	for {
-		err = unix.Flock(int(file.Fd()), how|unix.LOCK_NB)
-		if err != unix.EINTR {
-			break
-		}
-	}
-	if err == nil {
+	if err = flockNow(file, how); err == nil {
 		return file, nil
 	}
 	file.Close()
@@ -121,4 +159,12 @@ func openCommands(state string, how int) (*os.File, error) {
 		return nil, ErrLocked
 	}
 	return nil, fmt.Errorf("%s: flock: %w", file.Name(), err)
+}
+
+func flockNow(file *os.File, how int) error {
+	for {
+		if err := unix.Flock(int(file.Fd()), how|unix.LOCK_NB); !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
 }
