@@ -236,19 +236,23 @@ func scriptKeys(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// await FILE [TEXT]: waits until the file is there, and has the text in it.
+// await FILE [TEXT]: waits until the file, which may be a pattern, is there, and has the text in it.
 func scriptAwait(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 1 || len(args) > 2 {
 		ts.Fatalf("usage: await FILE [TEXT]")
 	}
 	text := append(args, "")[1]
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		data, err := os.ReadFile(ts.MkAbs(args[0]))
-		if err == nil && strings.Contains(string(data), text) {
-			return
+		files, err := filepath.Glob(ts.MkAbs(args[0]))
+		ts.Check(err)
+		for _, file := range files {
+			data, err := os.ReadFile(file)
+			if err == nil && strings.Contains(string(data), text) {
+				return
+			}
 		}
 		if time.Now().After(deadline) {
-			ts.Fatalf("await %s: it did not come: %v", strings.Join(args, " "), err)
+			ts.Fatalf("await %s: it did not come", strings.Join(args, " "))
 		}
 	}
 }
