@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"os"
 	"time"
 
@@ -246,9 +247,26 @@ live before is put back. Where nothing crashed it says so. Doing it twice does n
 			if err != nil {
 				return err
 			}
-			return a.recoverRun(cmd, site)
+			return errors.Join(a.recoverRun(cmd, site), a.reconcile(cmd, site))
 		},
 	})
+}
+
+// reconcile tells of what git has accepted and no hook has seen, and lets it be deployed where the configuration says so.
+func (a *app) reconcile(cmd *cobra.Command, site *deploy.Site) error {
+	client, events, err := a.client(site, false)
+	if err != nil {
+		return err
+	}
+	events.Close()
+	queued, notes, err := client.Reconcile(cmd.Context())
+	for _, note := range notes {
+		a.out.Warn("%s", note)
+	}
+	if err == nil && len(queued) > 0 {
+		_, err = client.Serve()
+	}
+	return err
 }
 
 // recoverRun lets the run that crashed be finished or undone, and shows that.

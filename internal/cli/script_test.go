@@ -44,6 +44,7 @@ func TestScript(t *testing.T) {
 			"keys":   scriptKeys,
 			"await":  scriptAwait,
 			"hook":   scriptHook,
+			"aged":   scriptAged,
 		},
 	})
 }
@@ -140,6 +141,15 @@ func scriptHook(ts *testscript.TestScript, neg bool, args []string) {
 	path := filepath.Join(ts.MkAbs(args[0]), "hooks", "post-receive")
 	ts.Check(os.MkdirAll(filepath.Dir(path), 0o755))
 	ts.Check(os.WriteFile(path, []byte("#!/bin/sh\nexec rel hook post-receive\n"), 0o755))
+}
+
+// aged FILE: makes a file look as if it was written an hour ago.
+func scriptAged(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: aged FILE")
+	}
+	then := time.Now().Add(-time.Hour)
+	ts.Check(os.Chtimes(ts.MkAbs(args[0]), then, then))
 }
 
 // document is stdout, which must be one JSON document and nothing else.

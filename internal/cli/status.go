@@ -81,9 +81,18 @@ func (a *app) showStatus(site *deploy.Site, status deploy.Status) {
 	if status.Pending != "" {
 		add("crashed", "%s", status.Pending)
 	}
+	if status.Queued > 0 {
+		add("queued", "%s", ui.Count(status.Queued, "request"))
+	}
+	if len(status.Lost) > 0 {
+		add("lost", "%s: git has accepted it, and no hook ran", strings.Join(status.Lost, ", "))
+	}
 	a.out.Fields(fields)
 	if status.Pending != "" {
 		a.out.Hint("rel recover finishes or undoes it")
+	}
+	if n := len(status.Lost); n > 0 {
+		a.out.Hint("rel activate " + ui.Shell(status.Lost[n-1]) + " deploys it")
 	}
 }
 

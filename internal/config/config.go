@@ -155,7 +155,15 @@ type Steps struct {
 type Push struct {
 	Tags     []string          `toml:"tags"`     // patterns
 	Branches map[string]string `toml:"branches"` // pattern → "cut" or "stage"
+	// Reconcile says what becomes of a tag that git has accepted and whose hook never ran: ReconcileReport or ReconcileDeploy.
+	Reconcile string `toml:"reconcile"`
 }
+
+// What Push.Reconcile can be.
+const (
+	ReconcileReport = "report"
+	ReconcileDeploy = "deploy"
+)
 
 // Sign says which tags are trusted. The files' paths are relative to the root or absolute.
 type Sign struct {
@@ -173,7 +181,7 @@ func Default(name string) *Config {
 		Build:  Build{Timeout: seconds(600)},
 		Health: Health{Status: 200, Passes: 3, Interval: Duration{200 * time.Millisecond}, Timeout: seconds(30)},
 		Steps:  Steps{Timeout: seconds(600)},
-		Push:   Push{Tags: []string{"v*"}},
+		Push:   Push{Tags: []string{"v*"}, Reconcile: ReconcileReport},
 	}
 }
 

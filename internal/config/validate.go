@@ -18,6 +18,7 @@ var (
 	scopes         = []string{"all", "changed"}
 	servicePresets = []string{"apache", "nginx", "systemd", "pidfile", "command"}
 	restarts       = []string{"graceful", "restart", "stop-start", "none"}
+	reconciles     = []string{ReconcileReport, ReconcileDeploy}
 	branchActions  = []string{"cut", "stage"}
 	submodules     = []string{"refuse", "empty", "fetch"}
 	lfsModes       = []string{"auto", "refuse", "pointer"}
@@ -235,4 +236,5 @@ func (c *Config) checkPush(k *checker) {
 		k.pattern("push.branches", branch)
 		k.oneOf("push.branches."+branch, c.Push.Branches[branch], branchActions)
 	}
+	k.oneOf("push.reconcile", c.Push.Reconcile, reconciles)
 }

@@ -90,6 +90,9 @@ func Decide(policy config.Push, updates []Update) Decision {
 // pushed. It is not cancelled: a request that is queued with an error is queued all the same.
 func (c *Client) Accept(ctx context.Context, updates []Update, by string) (waiting []Waiting, notes []string, err error) {
 	d := Decide(c.Config.Push, updates)
+	if c.Config.Push.Reconcile == config.ReconcileDeploy { // before ours, which takes its place
+		d.Notes = append(d.Notes, c.reconcileBeside(ctx, updates)...)
+	}
 	for _, req := range d.Requests {
 		req.By = by
 		w, err := c.Enqueue(req)
@@ -100,7 +103,20 @@ func (c *Client) Accept(ctx context.Context, updates []Update, by string) (waiti
 		waiting = append(waiting, w)
 	}
 	_, err = c.Serve()
-	return waiting, d.Notes, errors.Join(err, c.dropRetries(context.WithoutCancel(ctx), d.Retries))
+	err = errors.Join(err, c.know(updates), c.dropRetries(context.WithoutCancel(ctx), d.Retries))
+	if c.Config.Push.Reconcile == config.ReconcileReport { // after ours, which need not wait for it
+		d.Notes = append(d.Notes, c.reconcileBeside(ctx, updates)...)
+	}
+	return waiting, d.Notes, err
+}
+
+// reconcileBeside is Reconcile beside a push that is being accepted, which must not suffer from it.
+func (c *Client) reconcileBeside(ctx context.Context, updates []Update) []string {
+	_, notes, err := c.Reconcile(context.WithoutCancel(ctx), updates...)
+	if err != nil {
+		notes = append(notes, err.Error())
+	}
+	return notes
 }
 
 // dropRetries takes refs away that were pushed to ask for a tag again, so that they can be pushed again.

@@ -2,7 +2,10 @@ package deploy
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"slices"
 	"time"
 
 	"github.com/git-rel/rel/internal/gate"
@@ -26,6 +29,8 @@ type Status struct {
 	Pending  string          `json:"pending,omitempty"` // a run that crashed and is not recovered
 	Active   string          `json:"active,omitempty"`  // a run in flight
 	Held     *Hold           `json:"hold,omitempty"`
+	Queued   int             `json:"queued,omitempty"`  // requests that wait
+	Lost     []string        `json:"lost,omitempty"`    // tags that git has accepted and no hook has seen
 	Foreign  string          `json:"foreign,omitempty"` // why the live path is not rel's
 	Health   *HealthStatus   `json:"health,omitempty"`  // only where it was asked for
 }
@@ -66,6 +71,7 @@ func (s *Site) Status(ctx context.Context, health bool) (Status, error) {
 	if err := s.runsNow(&status); err != nil {
 		return status, err
 	}
+	s.pushes(&status)
 	live, err := s.Root.Live()
 	if err != nil {
 		return status, err
@@ -121,6 +127,24 @@ func (s *Site) runsNow(status *Status) error {
 		status.Active = s.Holder()
 	}
 	return nil
+}
+
+// pushes fills in what became of pushes. Only the owner can look into the queue.
+func (s *Site) pushes(status *Status) {
+	waiting, _, err := s.Queued()
+	if errors.Is(err, fs.ErrPermission) {
+		return
+	}
+	status.Queued = len(slices.DeleteFunc(waiting, func(w Waiting) bool { return w.Run > 0 }))
+	lost, lostErr := s.Lost()
+	for _, u := range lost {
+		if retry, tag := shortName(u.Ref); !retry {
+			status.Lost = append(status.Lost, tag)
+		}
+	}
+	if err = errors.Join(err, lostErr); err != nil {
+		s.Warn(err)
+	}
 }
 
 // sinceLookBack is how many runs are looked through for the one that made the live release live.
