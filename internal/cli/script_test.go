@@ -133,14 +133,18 @@ func scriptWrite(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(path, []byte(strings.Join(args[1:], "\n")+"\n"), 0o644))
 }
 
-// hook REPO: lets a bare repository in a root call rel after each push.
+// hook REPO [ROOT]: lets a bare repository call rel after each push, in the root around it or in another.
 func scriptHook(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: hook REPO")
+	if neg || len(args) < 1 || len(args) > 2 {
+		ts.Fatalf("usage: hook REPO [ROOT]")
+	}
+	in := ""
+	if len(args) == 2 {
+		in = "-C '" + ts.MkAbs(args[1]) + "' "
 	}
 	path := filepath.Join(ts.MkAbs(args[0]), "hooks", "post-receive")
 	ts.Check(os.MkdirAll(filepath.Dir(path), 0o755))
-	ts.Check(os.WriteFile(path, []byte("#!/bin/sh\nexec rel hook post-receive\n"), 0o755))
+	ts.Check(os.WriteFile(path, []byte("#!/bin/sh\nexec rel "+in+"hook post-receive\n"), 0o755))
 }
 
 // aged FILE: makes a file look as if it was written an hour ago.

@@ -85,7 +85,7 @@ func (a *app) showStatus(site *deploy.Site, status deploy.Status) {
 		add("queued", "%s", ui.Count(status.Queued, "request"))
 	}
 	if len(status.Lost) > 0 {
-		add("lost", "%s: git has accepted it, and no hook ran", strings.Join(status.Lost, ", "))
+		add("lost", "%s: it came to the repository, and no hook ran", strings.Join(status.Lost, ", "))
 	}
 	a.out.Fields(fields)
 	if status.Pending != "" {

@@ -15,7 +15,8 @@ import (
 // ErrWaits says that a request stays in the queue: the root is held.
 var ErrWaits = errors.New("it waits in the queue")
 
-// serveTries is how often a client starts somebody who serves the queue before it leaves that to others.
+// serveTries is how often a client starts somebody who serves the queue, and that one a worker for the same request, before it is
+// left to a person.
 const serveTries = 5
 
 // Await sees that somebody serves the queue and follows a request in it to the end of its run. It may be killed at any time: the

@@ -138,14 +138,6 @@ func initLive(dir string, text []byte, o InitOptions) error {
 	return errors.Join(err, root.Close())
 }
 
-// beginPushes takes the tags that are there as known, where there is a repository yet.
-func (s *Site) beginPushes() error {
-	if _, err := s.RepoDir(); err != nil {
-		return nil
-	}
-	return s.KnowTags()
-}
-
 // repoSettings harden a repository that is pushed to: what a push has brought is on the disk when it is accepted, and is whole.
 var repoSettings = [][2]string{
 	{"core.fsync", "all"}, {"receive.fsckObjects", "true"}, {"receive.denyDeletes", "true"}, {"receive.hideRefs", "refs/rel"},
@@ -197,9 +189,6 @@ func (s *Site) initState(ctx context.Context, o InitOptions, made *Inited) error
 		return err
 	}
 	if err := errors.Join(worker.PrepareLog(s.Root.State(), j.NextRun()-1), j.Close(), s.nothingPending()); err != nil {
-		return err
-	}
-	if err := s.beginPushes(); err != nil {
 		return err
 	}
 	if !s.Found.WorkTree {

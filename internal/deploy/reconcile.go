@@ -25,6 +25,9 @@ import (
 // hookTime is how long a hook may take from the moment that git moves a ref until it is known: a ref that is younger is not lost.
 const hookTime = 30 * time.Second
 
+// lostLookBack is how many runs are looked through for those that a push asked for.
+const lostLookBack = 1000
+
 func (s *Site) knownPath() string { return s.Root.State("pushed") }
 
 // known are the refs' objects that a hook has seen, by tag; false where pushes are not looked at yet.
@@ -41,8 +44,8 @@ func (s *Site) known() (map[string]string, bool, error) {
 	return known, true, err
 }
 
-// KnowTags begins to look at pushes: the tags that are there now were not pushed, as far as that goes. Where it has begun already
-// it changes nothing.
+// KnowTags begins to look at pushes, as when the hooks are installed: the tags that are there now are none that a hook has missed.
+// Where it has begun already it changes nothing. The first hook that runs does it too.
 func (s *Site) KnowTags() error { return s.know(nil) }
 
 // know adds refs to those that a hook has seen, durably.
@@ -134,9 +137,18 @@ func (s *Site) newerTags(tags map[string]string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	runs, err := journal.Tail(s.Root.State(), lostLookBack) // the ledger leaves out what never came to be a release
+	if err != nil {
+		return nil, err
+	}
 	done := slices.Collect(maps.Keys(ledger.Tags))
 	for _, w := range waiting {
 		done = append(done, w.Tag)
+	}
+	for _, run := range runs {
+		if run.Ref != "" {
+			done = append(done, run.To)
+		}
 	}
 	order := gitrepo.Order(slices.Concat(done, slices.Collect(maps.Keys(tags))))
 	newest := slices.IndexFunc(order, func(tag string) bool { return slices.Contains(done, tag) })
@@ -188,9 +200,9 @@ func (c *Client) Reconcile(ctx context.Context, ours ...Update) (queued []Waitin
 				return queued, notes, err
 			}
 			queued = append(queued, w)
-			notes = append(notes, fmt.Sprintf("%s: git has accepted it and no hook ran: it is deployed now", tag))
+			notes = append(notes, fmt.Sprintf("%s: it came to the repository and no hook ran: it is deployed now", tag))
 		default:
-			notes = append(notes, fmt.Sprintf("%s: git has accepted it and no hook ran: rel activate %s deploys it", tag, tag))
+			notes = append(notes, fmt.Sprintf("%s: it came to the repository and no hook ran: rel activate %s deploys it", tag, tag))
 		}
 	}
 	return queued, notes, c.dropRetries(ctx, retries)

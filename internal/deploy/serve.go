@@ -35,18 +35,21 @@ func (s *Site) serve(ctx context.Context, req Request) int {
 	return code
 }
 
-// serveAll works until nothing is left that can go on, or a worker could do nothing.
+// serveAll works until nothing is left that can go on, or a worker could do nothing. One that was killed before its run began is
+// followed by another.
 func (s *Site) serveAll(ctx context.Context, req Request) int {
-	for was := ""; ctx.Err() == nil; {
+	for was, tries := "", 1; ctx.Err() == nil; tries++ {
 		first, err := s.firstToGoOn()
 		if err != nil || first == "" {
 			return tellStarter(err)
 		}
-		if first == was {
+		if first != was {
+			was, tries = first, 1
+		}
+		if tries > serveTries {
 			return tellStarter(fmt.Errorf("%s in the queue: nothing became of it", first))
 		}
-		was = first
-		if code := s.guardOne(req); code != release.ExitDone {
+		if code := s.guardOne(req); code != release.ExitDone && code != worker.Killed {
 			return code
 		}
 	}

@@ -14,6 +14,9 @@ import (
 // guardTries is how often a guardian lets a crashed run be recovered before it leaves it to a person.
 const guardTries = 3
 
+// Killed is the exit code of a worker that a signal ended.
+const Killed = -1
+
 // saidMax is how much of what a dying worker says is kept, in bytes: enough for the head of a Go traceback.
 const saidMax = 16 << 10
 
