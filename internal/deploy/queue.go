@@ -66,10 +66,12 @@ func (s *Site) Queued() ([]Waiting, []queue.Bad, error) {
 		return nil, nil, err
 	}
 	all, more := parse(items)
-	for i := range all {
-		if all[i].req.Key == rec.Run.Key {
-			all[i].Run = rec.Run.Run
-		}
+	i := slices.IndexFunc(all, func(w Waiting) bool { return w.req.Key == rec.Run.Key })
+	switch {
+	case i >= 0 && rec.Phase == journal.Finished: // who served it is about to take it out
+		all = slices.Delete(all, i, i+1)
+	case i >= 0:
+		all[i].Run = rec.Run.Run
 	}
 	return all, append(bad, more...), nil
 }
