@@ -161,3 +161,21 @@ func TestSupersedes(t *testing.T) {
 		}
 	}
 }
+
+func TestPusher(t *testing.T) {
+	env := map[string]string{}
+	getenv := func(name string) string { return env[name] }
+	account := Who(getenv)
+	for _, test := range []struct{ rel, remote, option, want string }{
+		{"ci", "dana", "user=jo", "ci"},
+		{"", "dana", "user=jo", "dana"},
+		{"", "", "user=jo", "jo (" + account + ")"},
+		{"", "", "user=", account},
+		{"", "", "verbose", account},
+	} {
+		env["REL_USER"], env["REMOTE_USER"] = test.rel, test.remote
+		if got := Pusher(getenv, []string{test.option}); got != test.want {
+			t.Errorf("%+v: %q", test, got)
+		}
+	}
+}

@@ -332,3 +332,27 @@ func BenchmarkTail(b *testing.B) {
 		}
 	}
 }
+
+func TestFindKey(t *testing.T) {
+	dir := t.TempDir()
+	j, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	for n, key := range []string{"a", "b", "c"} {
+		if err := j.Finish(release.Run{Run: n + 1, Key: key}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, test := range []struct {
+		key   string
+		after int
+		want  int
+	}{{"a", 0, 1}, {"c", 2, 3}, {"a", 2, 0}, {"d", 0, 0}} {
+		run, found, err := FindKey(dir, test.key, test.after)
+		if err != nil || run.Run != test.want || found != (test.want > 0) {
+			t.Errorf("%+v: %+v, %v, %v", test, run, found, err)
+		}
+	}
+}

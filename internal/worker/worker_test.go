@@ -248,3 +248,33 @@ func TestStart(t *testing.T) {
 		t.Errorf("got %d, %q", code, said)
 	}
 }
+
+// One serves the queue; a rollback that waits is known to who does.
+func TestQueueLocks(t *testing.T) {
+	dir := state(t)
+	served := func(want bool) {
+		t.Helper()
+		if got, err := QueueServed(dir); got != want || err != nil {
+			t.Errorf("served: %v, %v", got, err)
+		}
+	}
+	served(false)
+	lock, err := AcquireQueue(dir)
+	must(t, err)
+	served(true)
+	if _, err := AcquireQueue(dir); !errors.Is(err, ErrLocked) {
+		t.Errorf("a second one: %v", err)
+	}
+	must(t, lock.Release())
+	served(false)
+
+	one, two := GoFirst(dir), GoFirst(dir)
+	one()
+	if !SomebodyFirst(dir) {
+		t.Error("nobody is to go first")
+	}
+	two()
+	if SomebodyFirst(dir) {
+		t.Error("somebody is to go first still")
+	}
+}
