@@ -165,14 +165,17 @@ func (s *Site) settled(refs []Update) ([]Update, error) {
 	if err != nil {
 		return nil, err
 	}
-	young := func(path string) bool {
-		info, err := os.Stat(filepath.Join(dir, path))
-		return err == nil && s.Now().Sub(info.ModTime()).Abs() < hookTime
+	if info, err := os.Stat(filepath.Join(dir, ".git")); err == nil && info.IsDir() {
+		dir = filepath.Join(dir, ".git")
 	}
-	if young("reftable/tables.list") { // which tells of no single ref
-		return nil, nil
-	}
-	return slices.DeleteFunc(refs, func(u Update) bool { return young(u.Ref) || young(filepath.Join(".git", u.Ref)) }), nil
+	return slices.DeleteFunc(refs, func(u Update) bool {
+		for _, path := range []string{u.Ref, "packed-refs", "reftable/tables.list"} { // the first that is there tells
+			if info, err := os.Stat(filepath.Join(dir, path)); err == nil {
+				return s.Now().Sub(info.ModTime()).Abs() < hookTime
+			}
+		}
+		return false
+	}), nil
 }
 
 // Reconcile offers what git has accepted and no hook has seen, or queues it, as the configuration says. It returns what it has
