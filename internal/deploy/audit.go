@@ -21,17 +21,25 @@ const (
 )
 
 // audit copies the finished runs that the repository does not have yet into it. It comes after the outcome is told: nobody waits for
-// it, and nothing depends on it. Where the repository is away, the next run does it.
+// it, and nothing depends on it. Where the repository is away, or a rollback wants the lock, the next run does it.
 func (s *Site) audit(ctx context.Context, repo *gitrepo.Repo) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), auditWithin)
-	defer cancel()
-	missing, err := s.unaudited(repo)
-	if err == nil {
-		err = repo.AppendAudit(ctx, s.Config.App, missing[:min(len(missing), auditMost)])
+	if ctx.Err() != nil { // the run was cancelled: it is copied all the same
+		ctx = context.WithoutCancel(ctx)
 	}
-	if err != nil {
-		return release.Errorf(release.ExitError, "the history in the repository: %w", err).
-			Hint("the next run adds what is missing; rel check tells whether something is")
+	ctx, cancel := context.WithTimeout(ctx, auditWithin)
+	defer cancel()
+	root, err := s.Root.ID()
+	var missing []release.Run
+	if err == nil {
+		missing, err = s.unaudited(repo)
+	}
+	if err == nil {
+		err = repo.AppendAudit(ctx, s.Config.App, root, missing[:min(len(missing), auditMost)])
+	}
+	if err != nil && ctx.Err() == nil {
+		e := release.Errorf(release.ExitError, "the history in the repository: %w", err)
+		e.Hints = append(release.Hints(err), "the next run adds what is missing; rel check tells whether something is")
+		return e
 	}
 	return nil
 }
@@ -76,17 +84,16 @@ func (s *Site) since(known map[string]bool) (runs []release.Run, met bool, err e
 }
 
 // checkAudit compares the newest runs of the repository's copy with the history here.
-func (s *Site) checkAudit(report *CheckReport, repo *gitrepo.Repo) {
-	copied := map[string]release.Run{}
-	err := repo.Audit(s.Config.App, func(run release.Run) bool {
-		copied[run.Key] = run
-		return len(copied) < auditBack
-	})
-	if err != nil {
-		report.addAs(findingWarn, "history", "", err)
-		return
+func (s *Site) checkAudit(ctx context.Context, report *CheckReport, repo *gitrepo.Repo) {
+	s.awaitEnd(ctx)
+	root, err := s.Root.ID()
+	if err == nil {
+		err = repo.AuditedBy(s.Config.App, root)
 	}
-	missing, err := s.unaudited(repo)
+	var missing []release.Run
+	if err == nil {
+		missing, err = s.unaudited(repo)
+	}
 	if err == nil && len(missing) > 0 {
 		err = release.Errorf(release.ExitError, "%s not in the repository yet", ui.Count(len(missing), "run")).Hint("the next run adds them")
 	}
@@ -94,23 +101,46 @@ func (s *Site) checkAudit(report *CheckReport, repo *gitrepo.Repo) {
 		report.addAs(findingWarn, "history", "", err)
 		return
 	}
-	report.add("history", "as its copy in the repository", s.compareAudit(copied))
+	report.add("history", "as its copy in the repository", s.compareAudit(repo))
 }
 
-// compareAudit is an error where a run is told otherwise in the copy than here.
-func (s *Site) compareAudit(copied map[string]release.Run) error {
-	var differs error
-	err := journal.NewestFirst(s.Root.State(), func(run release.Run) bool {
-		other, found := copied[run.Key]
-		delete(copied, run.Key)
-		if found && !sameRun(run, other) {
-			differs = release.Errorf(release.ExitError, "run %d is not what the repository says of it: %s %s by %s here, %s %s by %s there",
-				run.Run, run.To, run.Outcome, run.By, other.To, other.Outcome, other.By).
-				Hint("one of the two was changed afterwards: git log -p 'refs/rel/history/*' shows the repository's, .rel/history is the other")
-		}
-		return differs == nil && found && len(copied) > 0
+// compareAudit is an error where the newest runs of the copy and those here are not the same, one by one.
+func (s *Site) compareAudit(repo *gitrepo.Repo) error {
+	var copied []release.Run
+	err := repo.Audit(s.Config.App, func(run release.Run) bool {
+		copied = append(copied, run)
+		return len(copied) < auditBack
 	})
-	return errors.Join(err, differs)
+	if err != nil {
+		return err
+	}
+	at := 0
+	var differs error
+	err = journal.NewestFirst(s.Root.State(), func(run release.Run) bool {
+		if at == len(copied) && at < auditBack {
+			differs = release.Errorf(release.ExitError, "run %d is not in the repository's copy", run.Run)
+		} else if at < len(copied) && !sameRun(run, copied[at]) {
+			differs = difference(run, copied[at])
+		}
+		at++
+		return differs == nil && at < auditBack
+	})
+	if err == nil && differs == nil && at < len(copied) {
+		differs = release.Errorf(release.ExitError, "run %d of the repository's copy is not in the history here", copied[at].Run)
+	}
+	if e, ok := errors.AsType[*release.Error](differs); ok {
+		return e.Hint("one of the two was changed afterwards: git log -p 'refs/rel/history/*' shows the repository's, .rel/history is the other")
+	}
+	return err
+}
+
+// difference says how a run here is not the one at its place in the copy.
+func difference(here, there release.Run) error {
+	if here.Key != there.Key {
+		return release.Errorf(release.ExitError, "run %d here is run %d in the repository's copy", here.Run, there.Run)
+	}
+	return release.Errorf(release.ExitError, "run %d is not what the repository says of it: %s %s by %s here, %s %s by %s there",
+		here.Run, here.To, here.Outcome, here.By, there.To, there.Outcome, there.By)
 }
 
 func sameRun(a, b release.Run) bool {

@@ -94,7 +94,7 @@ func (s *Site) checkRepo(ctx context.Context, report *CheckReport) {
 	tags, err := repo.Tags(ctx)
 	report.add("repository", repo.Dir+", "+ui.Count(len(tags), "tag"), err)
 	if s.Made() {
-		s.checkAudit(report, repo)
+		s.checkAudit(ctx, report, repo)
 	}
 	if err == nil && len(tags) == 0 {
 		report.addAs(findingWarn, "tags", "", release.Errorf(release.ExitError, "none yet").Hint("rel cut v0.1.0 makes the first"))

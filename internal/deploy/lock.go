@@ -21,7 +21,7 @@ const cancelWait = 30 * time.Second
 const backWait = 5 * time.Minute
 
 // letGoWait is how long any command waits for a run that has its outcome already: what is left of it is mostly pruning, and git.
-const letGoWait = 3 * time.Second
+const letGoWait = auditWithin + 5*time.Second
 
 // acquire takes the root's lock. A rollback does not wait for a run that has touched nothing yet: it cancels it, so that a
 // long build never blocks the way back, and says so in the note. It returns the request as it is to be carried out then.
@@ -33,7 +33,11 @@ func (s *Site) acquire(ctx context.Context, req Request) (lock *worker.Lock, as 
 	case Rollback:
 		defer worker.GoFirst(s.Root.State())()
 	}
-	lock, err = worker.Acquire(ctx, s.Root.State(), 0)
+	if req.Command == Rollback { // which does not even wait for that, where it can end it
+		lock, err = worker.Acquire(ctx, s.Root.State(), 0)
+	} else {
+		lock, err = s.afterEnd(ctx)
+	}
 	if !errors.Is(err, worker.ErrLocked) {
 		return lock, req, "", err
 	}
@@ -78,14 +82,29 @@ func (s *Site) acquireLast(ctx context.Context) (*worker.Lock, error) {
 
 // lock takes the root's lock for what is no run. It waits for nothing but a run that has its outcome already.
 func (s *Site) lock(ctx context.Context) (*worker.Lock, error) {
-	lock, err := worker.Acquire(ctx, s.Root.State(), 0)
-	if errors.Is(err, worker.ErrLocked) && s.Holder() == "" {
-		lock, err = worker.Acquire(ctx, s.Root.State(), letGoWait)
-	}
+	lock, err := s.afterEnd(ctx)
 	if errors.Is(err, worker.ErrLocked) {
 		return nil, s.lockedError()
 	}
 	return lock, err
+}
+
+// afterEnd takes the root's lock now, or when a run that has its outcome already has let go of it.
+func (s *Site) afterEnd(ctx context.Context) (*worker.Lock, error) {
+	lock, err := worker.Acquire(ctx, s.Root.State(), 0)
+	if errors.Is(err, worker.ErrLocked) {
+		s.awaitEnd(ctx)
+		lock, err = worker.Acquire(ctx, s.Root.State(), 0)
+	}
+	return lock, err
+}
+
+// awaitEnd waits for a run that has its outcome already and lets go soon. Where another run has begun it returns at once.
+func (s *Site) awaitEnd(ctx context.Context) {
+	proc.Await(ctx, letGoWait, func() bool {
+		held, err := worker.Held(s.Root.State())
+		return err != nil || !held || s.Holder() != ""
+	})
 }
 
 // byWhom says of a cancelled run that it was not cancelled by Ctrl-C, but by the signal that a rollback sends.
@@ -114,8 +133,8 @@ func (s *Site) cancelHolder(req Request) (as Request, wait time.Duration, note s
 		}
 		return req, cancelWait, fmt.Sprintf("cancelled run %d (%s %s, by %s), which had touched nothing",
 			rec.Run.Run, rec.Run.Command, rec.Run.To, rec.Run.By), nil
-	case finished:
-		return req, letGoWait, "", nil
+	case req.Command == Rollback && finished: // it ended before the signal came, or it need not come
+		return req, cancelWait, "", nil
 	}
 	return req, 0, "", nil
 }

@@ -87,7 +87,11 @@ func (r *run) pin(ctx context.Context) error {
 	if err != nil {
 		return nil // a rollback needs no repository
 	}
-	return repo.Pin(context.WithoutCancel(ctx), commits)
+	id, err := r.Root.ID()
+	if err != nil {
+		return err
+	}
+	return repo.Pin(context.WithoutCancel(ctx), id, commits)
 }
 
 // pruneLocked removes what retention does not keep. One of it may be set aside, for the next export.

@@ -81,14 +81,17 @@ func (r *Repo) Audited() ([]string, error) {
 	return apps, nil
 }
 
-// AppendAudit adds finished runs, oldest first, to the copy of app's history. It does so by one run of git, whose writes are synced:
-// all of the runs are added, or none. What others have added meanwhile is an error.
-func (r *Repo) AppendAudit(ctx context.Context, app string, runs []release.Run) error {
+// AppendAudit adds finished runs, oldest first, to the copy of app's history, which the root of the given id writes and no other. It
+// does so by one run of git, whose writes are synced: all of the runs are added, or none.
+func (r *Repo) AppendAudit(ctx context.Context, app, root string, runs []release.Run) error {
 	if len(runs) == 0 {
 		return nil
 	}
 	ref := auditRef(app)
 	tip, err := r.store.Ref(ref)
+	if err == nil {
+		err = r.tipBy(app, tip, root)
+	}
 	if err != nil && !errors.Is(err, objects.ErrNoRef) {
 		return err
 	}
@@ -100,7 +103,7 @@ func (r *Repo) AppendAudit(ctx context.Context, app string, runs []release.Run) 
 		}
 		who, when := auditor(run.By), run.Started.Add(time.Duration(run.Seconds*float64(time.Second))).Unix()
 		fmt.Fprintf(&stream, "commit %s\nauthor %s %d +0000\ncommitter rel <rel@localhost> %d +0000\n", ref, who, when, when)
-		message := auditMessage(run)
+		message := auditMessage(run) + rootTrailer + root
 		fmt.Fprintf(&stream, "data %d\n%s\n", len(message), message)
 		if i == 0 && !tip.IsZero() {
 			fmt.Fprintf(&stream, "from %s\n", tip)
@@ -110,6 +113,34 @@ func (r *Repo) AppendAudit(ctx context.Context, app string, runs []release.Run) 
 	stream.WriteString("done\n")
 	_, err = r.git(ctx, call{stdin: stream.String()}, "fast-import", "--quiet", "--done", "--date-format=raw")
 	return errors.Join(err, r.dropCrashReport(err))
+}
+
+// rootTrailer comes before the id of the root in a run's message.
+const rootTrailer = "\n\nRoot: "
+
+// AuditedBy is an error where the copy of app's history is another root's.
+func (r *Repo) AuditedBy(app, root string) error {
+	tip, err := r.store.Ref(auditRef(app))
+	if errors.Is(err, objects.ErrNoRef) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return r.tipBy(app, tip, root)
+}
+
+func (r *Repo) tipBy(app string, tip objects.ID, root string) error {
+	c, err := r.store.Commit(tip)
+	if err != nil {
+		return err
+	}
+	if !strings.HasSuffix(strings.TrimSpace(c.Message), rootTrailer+root) {
+		return release.Errorf(release.ExitError, "%s: another root writes the history of %s", r.Dir, app).
+			Hint("app in rel.toml gives a root a name of its own").
+			Hint("if this root took the other's place: git -C %s update-ref -d %s begins anew", r.Dir, auditRef(app))
+	}
+	return nil
 }
 
 var crashReport = regexp.MustCompile(`fast_import_crash_\d+`)

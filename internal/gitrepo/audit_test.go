@@ -43,7 +43,7 @@ func TestAudit(t *testing.T) {
 			odd := sampleRun(2)
 			odd.By, odd.Error = "<eve>\nfrom 0000", "it\n\nfrom here\ndone\n"
 			for _, runs := range [][]release.Run{{sampleRun(1)}, {odd, sampleRun(3)}, nil} {
-				if err := r.AppendAudit(context.Background(), "shop", runs); err != nil {
+				if err := r.AppendAudit(context.Background(), "shop", "ROOT", runs); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -65,7 +65,7 @@ func TestAuditNames(t *testing.T) {
 	r := tr.open()
 	names := []string{"shop", "a/b", ".x", "x.lock", "a..b", "-n", "né ~^:?*[\\", "100%", "x.", "@"}
 	for i, name := range names {
-		if err := r.AppendAudit(context.Background(), name, []release.Run{sampleRun(i + 1)}); err != nil {
+		if err := r.AppendAudit(context.Background(), name, "ROOT", []release.Run{sampleRun(i + 1)}); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 		if runs := audited(t, r, name); len(runs) != 1 || runs[0].Run != i+1 {
@@ -83,11 +83,14 @@ func TestAuditRefused(t *testing.T) {
 	tr := newRepo(t)
 	r := tr.open()
 	ctx := context.Background()
-	if err := r.AppendAudit(ctx, "shop", []release.Run{sampleRun(1)}); err != nil {
+	if err := r.AppendAudit(ctx, "shop", "ROOT", []release.Run{sampleRun(1)}); err != nil {
 		t.Fatal(err)
 	}
+	if err := r.AppendAudit(ctx, "shop", "OTHER", []release.Run{sampleRun(2)}); err == nil || !strings.Contains(err.Error(), "another root") {
+		t.Errorf("of another root: %v", err)
+	}
 	tr.write(".git/refs/rel/history/shop.lock", "")
-	if err := r.AppendAudit(ctx, "shop", []release.Run{sampleRun(2)}); err == nil || !strings.Contains(err.Error(), "fast-import") {
+	if err := r.AppendAudit(ctx, "shop", "ROOT", []release.Run{sampleRun(2)}); err == nil || !strings.Contains(err.Error(), "fast-import") {
 		t.Errorf("with its ref locked: %v", err)
 	}
 	if runs := audited(t, r, "shop"); len(runs) != 1 {

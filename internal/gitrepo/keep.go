@@ -10,13 +10,15 @@ import (
 	"github.com/git-rel/rel/internal/release"
 )
 
-// keepRef is one ref to a commit whose parents are the commits to keep: refs on the commits themselves would show in %D and
-// change exported bytes.
-const keepRef = "refs/rel/keep"
+// keepPrefix is where each root has one ref, to a commit whose parents are the commits to keep: refs on the commits themselves would
+// show in %D and change exported bytes.
+const keepPrefix = "refs/rel/keep/"
 
-// Pin keeps git's gc away from commits (whole ids), and from no others that were pinned before; without any the pin goes. It
-// changes nothing when they are pinned already. A commit that is not there is an error, and the pin stays as it was.
-func (r *Repo) Pin(ctx context.Context, commits []string) error {
+// Pin keeps git's gc away from the commits (whole ids) that the root of the given id needs, and from no others that were pinned for it
+// before; without any the pin goes. It changes nothing when they are pinned already. A commit that is not there is an error, and the
+// pin stays as it was.
+func (r *Repo) Pin(ctx context.Context, root string, commits []string) error {
+	keepRef := keepPrefix + root
 	ids, err := r.pinned(commits)
 	if err != nil {
 		return err

@@ -187,10 +187,10 @@ func TestPin(t *testing.T) {
 			repo := r.open()
 			pin := func(commits ...string) string {
 				t.Helper()
-				if err := repo.Pin(bg, commits); err != nil {
+				if err := repo.Pin(bg, "ROOT", commits); err != nil {
 					t.Fatal(err)
 				}
-				out, _ := r.try("rev-parse", "--verify", "--quiet", keepRef)
+				out, _ := r.try("rev-parse", "--verify", "--quiet", keepPrefix+"ROOT")
 				return out
 			}
 			if got := pin(); got != "" {
@@ -217,7 +217,7 @@ func TestPin(t *testing.T) {
 				t.Error("gc left a commit that is no longer pinned")
 			}
 			before := pin(first)
-			if err := repo.Pin(bg, []string{first, strings.Repeat("ab", len(first)/2)}); err == nil {
+			if err := repo.Pin(bg, "ROOT", []string{first, strings.Repeat("ab", len(first)/2)}); err == nil {
 				t.Error("pinned what is not there")
 			}
 			if pin(first) != before {
@@ -237,10 +237,10 @@ func TestPinManyInBare(t *testing.T) {
 	}
 	bare := r.clone("--bare")
 	all := strings.Fields(bare.git("rev-list", "--all"))
-	if err := openAt(t, bare.dir).Pin(bg, all); err != nil {
+	if err := openAt(t, bare.dir).Pin(bg, "ROOT", all); err != nil {
 		t.Fatal(err)
 	}
-	if got := len(strings.Fields(bare.git("rev-list", "--parents", "-1", keepRef))) - 1; got != 30 {
+	if got := len(strings.Fields(bare.git("rev-list", "--parents", "-1", keepPrefix+"ROOT"))) - 1; got != 30 {
 		t.Errorf("%d parents", got)
 	}
 }

@@ -1,13 +1,17 @@
 package store
 
 import (
+	"crypto/rand"
 	"errors"
+	"io"
 	"os"
 	"path"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/git-rel/rel/internal/disk"
+	"github.com/git-rel/rel/internal/release"
 )
 
 // Make makes what a root needs and does not have: .rel with its directories, locks, links and reserve, releases, the directory
@@ -66,7 +70,24 @@ func makeState(state *disk.Dir) error {
 			return err
 		}
 	}
-	return state.Sync()
+	if _, err := state.Lstat(idName); !missing(err) {
+		return errors.Join(err, state.Sync())
+	}
+	return state.WriteFile(idName, []byte(rand.Text()+"\n"), 0o644)
+}
+
+// ID tells this root from every other that works with the same repository, wherever it is moved to.
+func (r *Root) ID() (string, error) {
+	f, err := disk.Beneath(r.top.File(), path.Join(stateName, idName), unix.O_RDONLY, 0)
+	if err != nil {
+		return "", err
+	}
+	data, err := io.ReadAll(io.LimitReader(f, 100))
+	id := strings.TrimSuffix(string(data), "\n")
+	if err = errors.Join(err, f.Close()); err == nil && strings.Trim(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") != "" || id == "" {
+		err = release.Errorf(release.ExitError, "%s: it holds no id", r.State(idName)).Hint("rm %s, and rel init %s makes it anew", r.State(idName), r.Dir)
+	}
+	return id, err
 }
 
 // Relink makes the links ready of all releases that can be read: those that a full disk did not allow, or all after live.path has

@@ -37,6 +37,7 @@ const (
 	manifestsName = "manifests"
 	runsName      = "runs"
 	swapName      = "swap"
+	idName        = "id"
 )
 
 const (

@@ -79,16 +79,18 @@ func Follow(ctx context.Context, state string, n int, gone func() bool, tell fun
 	return f.Follow(ctx, gone, tell)
 }
 
-// ReadLog calls tell with each event that run n's log has now.
+// ReadLog calls tell with each event that run n's log has now, also with what came after the end.
 func ReadLog(state string, n int, tell func(release.Event)) error {
 	if _, err := os.Stat(LogPath(state, n)); err != nil {
 		return err
 	}
-	err := Follow(context.Background(), state, n, func() bool { return true }, tell)
-	if errors.Is(err, ErrGone) {
-		return nil
+	f := NewFollower(state, n)
+	defer f.Close()
+	for {
+		if _, more, err := f.read(tell); err != nil || !more {
+			return err
+		}
 	}
-	return err
 }
 
 // read tells what the log gained; more is whether it gained anything.
