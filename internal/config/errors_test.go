@@ -132,7 +132,7 @@ func TestProblemsAreTogetherAndInOrder(t *testing.T) {
 // Whatever the text, Parse gives a configuration that validates, or an error.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(full))
-	f.Add(Template())
+	f.Add(plain(f))
 	f.Add([]byte("[service]\n[[service]]\n[service.x]\na.b.c = [{}, {d = 1}]"))
 	f.Add([]byte("env = { A = \"1\", \"b.c\" = \"2\" }\n[[check]]"))
 	f.Fuzz(func(t *testing.T, data []byte) {

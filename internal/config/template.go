@@ -22,12 +22,7 @@ type Initial struct {
 	Service string // preset of the root's one service
 }
 
-// Template is the commented rel.toml in which every setting is the default.
-func Template() []byte {
-	return []byte(strings.Replace(template, serviceMark, "\n", 1))
-}
-
-// TemplateFor is the commented rel.toml with what init was told set in it. What a preset cannot guess is there as an example.
+// TemplateFor is the commented rel.toml in which every setting is the default but what init was told. What a preset cannot guess is there as an example.
 func TemplateFor(in Initial) ([]byte, error) {
 	for _, check := range []struct {
 		flag, value string

@@ -38,7 +38,9 @@ func (r *Repo) Audit(app string, fn func(release.Run) bool) error {
 			run, err = r.auditedRun(c)
 		}
 		if err != nil {
-			return fmt.Errorf("%s: commit %s: %w", auditRef(app), at, err)
+			return release.Errorf(release.ExitError, "%s: commit %s: %w", auditRef(app), at, err).
+				Hint("git -C %s show %s shows it", r.Dir, at).
+				Hint("git -C %s update-ref -d %s begins anew: the next run copies the whole history", r.Dir, auditRef(app))
 		}
 		if !fn(run) || len(c.Parents) == 0 {
 			return nil
