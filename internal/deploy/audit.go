@@ -23,8 +23,8 @@ const (
 // audit copies the finished runs that the repository does not have yet into it. It comes after the outcome is told: nobody waits for
 // it, and nothing depends on it. Where the repository is away, or a rollback wants the lock, the next run does it.
 func (s *Site) audit(ctx context.Context, repo *gitrepo.Repo) error {
-	if ctx.Err() != nil { // the run was cancelled: it is copied all the same
-		ctx = context.WithoutCancel(ctx)
+	if ctx.Err() != nil {
+		return nil // cancelled, perhaps for a rollback that waits: the next run copies it
 	}
 	ctx, cancel := context.WithTimeout(ctx, auditWithin)
 	defer cancel()
@@ -129,7 +129,9 @@ func (s *Site) compareAudit(repo *gitrepo.Repo) error {
 		differs = release.Errorf(release.ExitError, "run %d of the repository's copy is not in the history here", copied[at].Run)
 	}
 	if e, ok := errors.AsType[*release.Error](differs); ok {
-		return e.Hint("one of the two was changed afterwards: git log -p 'refs/rel/history/*' shows the repository's, .rel/history is the other")
+		return e.Hint("one of the two was changed afterwards, or comes from a backup: git log -p 'refs/rel/history/*' shows the repository's, " +
+			".rel/history is the other").
+			Hint("git update-ref -d refs/rel/history/%s, in the repository, begins anew with what is here", s.Config.App)
 	}
 	return err
 }

@@ -12,7 +12,7 @@ import (
 
 // keepPrefix is where each root has one ref, to a commit whose parents are the commits to keep: refs on the commits themselves would
 // show in %D and change exported bytes.
-const keepPrefix = "refs/rel/keep/"
+const keepPrefix = "refs/rel/pins/"
 
 // Pin keeps git's gc away from the commits (whole ids) that the root of the given id needs, and from no others that were pinned for it
 // before; without any the pin goes. It changes nothing when they are pinned already. A commit that is not there is an error, and the

@@ -93,7 +93,7 @@ func TestFetchTagIsWhole(t *testing.T) {
 	r.commit("a", "1", "first")
 	r.git("tag", "-m", "v1", "v1")
 	r.git("branch", "other")
-	r.git("update-ref", "refs/rel/keep", "HEAD")
+	r.git("update-ref", "refs/rel/pins/ROOT", "HEAD")
 	m := mirrorOf(t, r.dir)
 	m.fetches(t, "v1", "v1")
 	repo := openAt(t, m.Dir)

@@ -201,5 +201,5 @@ func (r *Root) unadopt(h *handles, id release.ID, why error) error {
 	if l, err := r.Live(); err != nil || l.ID == id {
 		return errors.Join(why, err)
 	}
-	return errors.Join(why, r.forget(id), dropLink(h.links, string(id)))
+	return errors.Join(why, r.forget(id), dropLinks(h.links, id))
 }

@@ -1,7 +1,9 @@
 package store
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"path"
 	"path/filepath"
 	"strings"
@@ -9,6 +11,31 @@ import (
 	"github.com/git-rel/rel/internal/disk"
 	"github.com/git-rel/rel/internal/release"
 )
+
+// mark makes the sign, synced, that the release of an id is being made or unmade: while it is there a directory of that name without a
+// manifest is rel's to sweep. Without it the directory is kept, whatever it is: a manifest may be lost, and a live release with it.
+func (r *Root) mark(links *disk.Dir, id release.ID) error {
+	err := links.Symlink(r.linkText(id), tmpPrefix+string(id))
+	if errors.Is(err, os.ErrExist) {
+		err = nil
+	}
+	return errors.Join(err, links.Sync())
+}
+
+// unready makes the link made ready for a release its mark, which takes no room: a full disk is pruned, too.
+func (r *Root) unready(links *disk.Dir, id release.ID) error {
+	err := links.Rename(string(id), links, tmpPrefix+string(id))
+	if err == nil {
+		return links.Sync()
+	}
+	if missing(err) {
+		err = r.mark(links, id)
+	}
+	if disk.IsFull(err) {
+		return nil // only a crash while it is being removed would need it
+	}
+	return err
+}
 
 func (r *Root) readyLink(links *disk.Dir, id release.ID) error {
 	name, want := string(id), r.linkText(id)

@@ -74,14 +74,14 @@ func (r *Root) headers() ([]release.Release, error) {
 	return all, err
 }
 
-// Publish gives an exported release its name: releases/.tmp-<id> becomes releases/<id>, synced. It is no release yet, and the
-// link made ready before is the sign that a directory without a manifest is rel's to sweep.
+// Publish gives an exported release its name: releases/.tmp-<id> becomes releases/<id>, synced. It is no release yet, and the mark
+// made before is the sign that it is to be swept.
 func (r *Root) Publish(id release.ID) error {
 	h, err := r.open()
 	if err != nil {
 		return err
 	}
-	err = r.readyLink(h.links, id)
+	err = r.mark(h.links, id)
 	if err == nil {
 		err = h.releases.RenameNoReplace(tmpPrefix+string(id), h.releases, string(id))
 	}
@@ -101,7 +101,10 @@ func (r *Root) Remove(id release.ID) error {
 	if err != nil {
 		return err
 	}
-	err = r.forget(id)
+	err = r.unready(h.links, id)
+	if err == nil {
+		err = r.forget(id)
+	}
 	if err == nil {
 		err = r.removeDir(h, id)
 	}
@@ -132,7 +135,7 @@ func (r *Root) forget(id release.ID) error {
 	return errors.Join(err, manifests.Close())
 }
 
-// removeDir removes the directory of what is no release any more; the link goes last, since it says that the directory is ours.
+// removeDir removes the directory of what is no release any more, and its link and mark when its name is gone.
 func (r *Root) removeDir(h *handles, id release.ID) error {
 	gone := gonePrefix + string(id)
 	if err := h.releases.RemoveAll(gone); err != nil { // of an earlier attempt
@@ -144,15 +147,18 @@ func (r *Root) removeDir(h *handles, id release.ID) error {
 	if err := h.releases.Sync(); err != nil {
 		return err
 	}
-	if err := dropLink(h.links, string(id)); err != nil {
+	if err := dropLinks(h.links, id); err != nil {
 		return err
 	}
 	return h.releases.RemoveAll(gone)
 }
 
-func dropLink(links *disk.Dir, name string) error {
-	if err := ignoreMissing(links.Remove(name)); err != nil {
-		return err
+// dropLinks removes the link made ready for a release, and its mark.
+func dropLinks(links *disk.Dir, id release.ID) error {
+	for _, name := range []string{string(id), tmpPrefix + string(id)} {
+		if err := ignoreMissing(links.Remove(name)); err != nil {
+			return err
+		}
 	}
 	return links.Sync()
 }

@@ -191,6 +191,24 @@ func TestPublishReplacesNothing(t *testing.T) {
 	wantReleases(t, r, a)
 }
 
+// A release whose manifest is lost, as by a file system's repair or an old backup, is none any more, and yet may serve.
+func TestSweepKeepsWhatHasLostItsManifest(t *testing.T) {
+	for name, l := range layouts() {
+		t.Run(name, func(t *testing.T) {
+			r := open(t, t.TempDir(), l)
+			a, b := stage(t, r, 1), stage(t, r, 2)
+			doSwitch(t, r, a, "")
+			must(t, os.Remove(r.State(manifestsName, string(a))), os.Remove(r.State(manifestsName, string(b))))
+			before := tree(t, r.Dir)
+			removed, err := r.Sweep()
+			must(t, err)
+			if after := tree(t, r.Dir); len(removed) > 0 || after != before {
+				t.Errorf("%v removed\nbefore:\n%s\nafter:\n%s", removed, before, after)
+			}
+		})
+	}
+}
+
 func TestSweep(t *testing.T) {
 	for name, l := range layouts() {
 		t.Run(name, func(t *testing.T) {
@@ -207,10 +225,12 @@ func TestSweep(t *testing.T) {
 			export(t, r, idOf(3), map[string]string{"x": "x"})
 			export(t, r, idOf(4), map[string]string{"x": "x"})
 			must(t, r.Publish(idOf(4)))
+			h, err := r.open()
+			must(t, err)
 			stage(t, r, 5)
-			must(t, r.forget(idOf(5)))
+			must(t, r.unready(h.links, idOf(5)), r.forget(idOf(5)))
 			stage(t, r, 6)
-			must(t, r.forget(idOf(6)), os.Rename(r.ReleaseDir(idOf(6)), filepath.Join(r.Dir, "releases", gonePrefix+string(idOf(6)))))
+			must(t, r.unready(h.links, idOf(6)), h.close(), r.forget(idOf(6)), os.Rename(r.ReleaseDir(idOf(6)), filepath.Join(r.Dir, "releases", gonePrefix+string(idOf(6)))))
 			stage(t, r, 7)
 			must(t, os.RemoveAll(r.ReleaseDir(idOf(7))))
 			write(t, r.State(manifestsName, ".tmp-1-0-x"), "")

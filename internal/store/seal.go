@@ -148,7 +148,11 @@ func (r *Root) writeManifest(h *handles, m release.Manifest) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(manifests.WriteFile(string(m.ID), data, 0o644), manifests.Close())
+	err = errors.Join(manifests.WriteFile(string(m.ID), data, 0o644), manifests.Close())
+	if err != nil {
+		return err
+	}
+	return ignoreMissing(h.links.Remove(tmpPrefix + string(m.ID)))
 }
 
 // syncEach bounds how many files are synced one by one: beyond it one sync of the file system takes less time.

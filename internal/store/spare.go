@@ -53,12 +53,15 @@ func (r *Root) setAside(h *handles, id release.ID) error {
 	if err != nil {
 		return errors.Join(err, spare.Close())
 	}
-	err = move(manifests, string(id), spare, spareManifest)
+	err = r.unready(h.links, id)
+	if err == nil {
+		err = move(manifests, string(id), spare, spareManifest)
+	}
 	if err == nil {
 		err = move(h.releases, string(id), spare, spareTree)
 	}
 	if err == nil {
-		err = dropLink(h.links, string(id))
+		err = dropLinks(h.links, id)
 	}
 	return errors.Join(err, manifests.Close(), spare.Close())
 }

@@ -10,9 +10,9 @@ import (
 )
 
 // Sweep removes what crashes have left: releases that were being exported, built or removed, temporary files, links and
-// manifests without a directory, a spare that is not whole. It returns the paths, relative to the root, that it removed, also with an error. It touches
-// nothing that rel did not make: a directory in releases that has the shape of a release's id is rel's only if rel made a link
-// ready for it. After a crash it is for after Settle.
+// manifests without a directory, a spare that is not whole. It returns the paths, relative to the root, that it removed, also with an
+// error. It touches nothing that rel was not making or unmaking: a directory in releases that has the shape of a release's id, and no
+// manifest, goes only where it is marked. After a crash it is for after Settle.
 func (r *Root) Sweep() (removed []string, err error) {
 	h, err := r.open()
 	if err != nil {
@@ -62,11 +62,14 @@ func (s *sweeper) leftover(name string) (bool, error) {
 	if _, ok := release.ID(name).Time(); !ok {
 		return false, nil
 	}
-	if _, err := s.h.links.Lstat(name); err != nil {
-		return false, ignoreMissing(err)
+	if st, err := s.h.releases.Lstat(name); err != nil {
+		return false, err
+	} else if st.IsLink() {
+		_, err := s.h.links.Lstat(name)
+		return err == nil, ignoreMissing(err) // a link that adopting made and did not come to use
 	}
-	if st, err := s.h.releases.Lstat(name); err != nil || st.IsLink() {
-		return err == nil, err // a link that adopting made and did not come to use
+	if _, err := s.h.links.Lstat(tmpPrefix + name); err != nil {
+		return false, ignoreMissing(err)
 	}
 	_, err := s.root.header(release.ID(name))
 	if release.ExitCode(err) == release.ExitNotFound {
@@ -111,8 +114,12 @@ func (s *sweeper) state() error {
 		return err
 	}
 	return s.prune(s.h.links, linksName, func(name string) bool {
-		_, err := s.h.releases.Lstat(name) // a directory that could not be removed keeps its mark
-		return keep(name) || err == nil
+		id, mark := strings.CutPrefix(name, tmpPrefix)
+		_, err := s.h.releases.Lstat(id) // a directory that could not be removed keeps its mark
+		if mark {
+			return err == nil && !keep(id)
+		}
+		return err == nil || keep(id)
 	})
 }
 
