@@ -36,20 +36,11 @@ type Listed struct {
 	Signer  string     `json:"signer"` // of the tag, as it was verified when it was staged or went live last
 }
 
-// List is every release on disk and every tag, newest tag first.
+// List is every release on disk and every tag, newest tag first, and of one tag the newest release first.
 func (s *Site) List(ctx context.Context) ([]Listed, error) {
 	v, err := s.peek()
 	if err != nil {
 		return nil, err
-	}
-	var rows []Listed
-	onDisk := map[string]bool{}
-	for _, one := range slices.Backward(v.Releases) {
-		path := filepath.Clean(s.Root.ReleaseDir(one.ID))
-		row := s.listed(v, one.Tag, one.Commit, one.ID, path)
-		row.Signer = v.signer(one.Tag, one.Commit, one.Signer)
-		rows = append(rows, row)
-		onDisk[one.Tag+"\x00"+one.Commit] = true
 	}
 	repo, err := s.Repo()
 	if err != nil {
@@ -60,12 +51,21 @@ func (s *Site) List(ctx context.Context) ([]Listed, error) {
 	if err != nil {
 		return nil, err
 	}
+	rows := make([]Listed, 0, len(v.Releases)+len(tags))
+	onDisk := map[string]bool{}
+	for _, one := range slices.Backward(v.Releases) {
+		path := filepath.Clean(s.Root.ReleaseDir(one.ID))
+		row := s.listed(v, one.Tag, one.Commit, one.ID, path)
+		row.Signer = v.signer(one.Tag, one.Commit, one.Signer)
+		rows = append(rows, row)
+		onDisk[one.Tag+"\x00"+one.Commit] = true
+	}
 	for _, tag := range tags {
 		if !onDisk[tag.Name+"\x00"+tag.Commit] {
 			rows = append(rows, s.listed(v, tag.Name, tag.Commit, "", ""))
 		}
 	}
-	return ordered(rows), nil
+	return gitrepo.OrderBy(rows, func(row Listed) string { return row.Tag }), nil
 }
 
 func (s *Site) listed(v view, tag, commit string, id release.ID, path string) Listed {
@@ -100,23 +100,6 @@ func (v view) signer(tag, commit, made string) string {
 		return state.Signer
 	}
 	return made
-}
-
-// ordered sorts rows newest tag first, and of one tag the newest release first.
-func ordered(rows []Listed) []Listed {
-	byTag := map[string][]Listed{}
-	var names []string
-	for _, row := range rows {
-		if byTag[row.Tag] == nil {
-			names = append(names, row.Tag)
-		}
-		byTag[row.Tag] = append(byTag[row.Tag], row)
-	}
-	sorted := make([]Listed, 0, len(rows))
-	for _, name := range gitrepo.Order(names) {
-		sorted = append(sorted, byTag[name]...)
-	}
-	return sorted
 }
 
 // peek is look for commands that only show: a live path that is not rel's is shown as none, and a root that was never used

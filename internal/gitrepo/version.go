@@ -35,32 +35,52 @@ type version struct {
 }
 
 var (
-	semanticName = regexp.MustCompile(`^(v?)(0|[1-9]\d*)(?:\.(0|[1-9]\d*))?(?:\.(0|[1-9]\d*))?([-+].*)?$`)
-	dottedDate   = regexp.MustCompile(`^(v?)((?:19[7-9]|2\d\d)\d)[.-](\d+)(?:[.-](\d+))?(?:[.-](\d+))?(?:[.-]?([A-Za-z].*))?$`)
-	compactDate  = regexp.MustCompile(`^(v?)((?:19[7-9]|2\d\d)\d)(0[1-9]|1[0-2])([0-2]\d|3[01])(?:[.-](\d+))?(?:[.-]?([A-Za-z].*))?$`)
+	dottedDate  = regexp.MustCompile(`^(v?)((?:19[7-9]|2\d\d)\d)[.-](\d+)(?:[.-](\d+))?(?:[.-](\d+))?(?:[.-]?([A-Za-z].*))?$`)
+	compactDate = regexp.MustCompile(`^(v?)((?:19[7-9]|2\d\d)\d)(0[1-9]|1[0-2])([0-2]\d|3[01])(?:[.-](\d+))?(?:[.-]?([A-Za-z].*))?$`)
 )
 
 func readVersion(tag string) version {
 	at := strings.LastIndexByte(tag, '/') + 1
+	name, letter := strings.CutPrefix(tag[at:], "v")
 	v := version{tag: tag, series: tag[:at], kind: unversioned}
-	for _, date := range []*regexp.Regexp{dottedDate, compactDate} {
-		if m := date.FindStringSubmatch(tag[at:]); m != nil {
-			v.kind, v.v, v.pre = dated, m[1], m[len(m)-1]
-			v.numbers = m[2 : len(m)-1]
-			return v
+	if digits(name) >= len("2026") {
+		for _, date := range []*regexp.Regexp{dottedDate, compactDate} {
+			if m := date.FindStringSubmatch(tag[at:]); m != nil {
+				v.kind, v.v, v.pre = dated, m[1], m[len(m)-1]
+				v.numbers = m[2 : len(m)-1]
+				return v
+			}
 		}
 	}
-	m := semanticName.FindStringSubmatch(tag[at:])
-	if m == nil {
+	numbers, suffix := readNumbers(name)
+	if numbers[0] == "" || len(numbers) == 1 && suffix != "" { // "2-columns" is no prerelease of 2
 		return v
 	}
-	numbers := slices.DeleteFunc(m[2:5], func(s string) bool { return s == "" })
-	canon := "v" + strings.Join(append(slices.Clone(numbers), "0", "0")[:3], ".") + m[5]
-	if len(numbers) == 1 && m[5] != "" || !semver.IsValid(canon) { // "2-columns" is no prerelease of 2
+	canon := tag[at:]
+	if !letter || len(numbers) < 3 {
+		canon = "v" + name[:len(name)-len(suffix)] + strings.Repeat(".0", 3-len(numbers)) + suffix
+	}
+	if !semver.IsValid(canon) {
 		return v
 	}
-	v.kind, v.v, v.numbers, v.canon = semantic, m[1], numbers, canon
+	v.kind, v.v, v.numbers, v.canon = semantic, tag[at:len(tag)-len(name)], numbers, canon
 	return v
+}
+
+// digits is how many digits s begins with.
+func digits(s string) int { return len(s) - len(strings.TrimLeft(s, "0123456789")) }
+
+// readNumbers takes at most three numbers off s, with the dots between them. Any may be empty.
+func readNumbers(s string) (numbers []string, rest string) {
+	numbers = make([]string, 0, 3)
+	for {
+		n := digits(s)
+		numbers, s = append(numbers, s[:n]), s[n:]
+		if len(numbers) == 3 || !strings.HasPrefix(s, ".") {
+			return numbers, s
+		}
+		s = s[1:]
+	}
 }
 
 // released is true for a version that is not a prerelease.
@@ -76,9 +96,14 @@ func (v version) released() bool {
 
 // compareVersions orders two versions of one kind and series, older first. Zero means that neither is newer, which different
 // tags may be: v1.4 and v1.4.0.
-func compareVersions(a, b version) int {
+func compareVersions(a, b *version) int {
 	if a.kind == semantic {
-		return semver.Compare(a.canon, b.canon)
+		for i := range 3 {
+			if c := compareNumbers(a.number(i), b.number(i)); c != 0 {
+				return c
+			}
+		}
+		return semver.Compare(a.canon, b.canon) // by what follows the numbers
 	}
 	if c := slices.CompareFunc(a.numbers, b.numbers, compareNumbers); c != 0 {
 		return c
@@ -87,6 +112,14 @@ func compareVersions(a, b version) int {
 		return cmp.Compare(len(b.pre), len(a.pre))
 	}
 	return strings.Compare(a.pre, b.pre)
+}
+
+// number is one of a semantic version's three.
+func (v *version) number(i int) string {
+	if i < len(v.numbers) {
+		return v.numbers[i]
+	}
+	return "0"
 }
 
 // compareNumbers compares decimal numbers of any size. A missing one is before all others.
@@ -100,20 +133,42 @@ func compareNumbers(a, b string) int {
 
 // Order is tags as a list shows them: versions before other names, by series and kind, newest first; other names
 // alphabetically. It is a total order: the result does not depend on the order of the argument, which stays as it is.
-func Order(tags []string) []string { return names(ordered(tags)) }
+func Order(tags []string) []string {
+	return OrderBy(tags, func(tag string) string { return tag })
+}
+
+// OrderBy is Order for things that have a tag each. Those of one tag stay in the order in which they were.
+func OrderBy[T any](things []T, tag func(T) string) []T {
+	versions := make([]version, len(things))
+	order := make([]int, len(things))
+	for i, thing := range things {
+		versions[i], order[i] = readVersion(tag(thing)), i
+	}
+	slices.SortFunc(order, func(a, b int) int { return cmp.Or(compareListed(&versions[a], &versions[b]), cmp.Compare(a, b)) })
+	sorted := make([]T, len(things))
+	for i, at := range order {
+		sorted[i] = things[at]
+	}
+	return sorted
+}
 
 func ordered(tags []string) []version {
 	versions := readVersions(tags)
-	slices.SortFunc(versions, func(a, b version) int {
-		if (a.kind == unversioned) != (b.kind == unversioned) {
-			return cmp.Compare(a.kind, b.kind)
-		}
-		if a.kind == unversioned {
-			return strings.Compare(a.tag, b.tag)
-		}
-		return cmp.Or(strings.Compare(a.series, b.series), cmp.Compare(a.kind, b.kind), compareVersions(b, a), strings.Compare(a.tag, b.tag))
-	})
+	slices.SortFunc(versions, func(a, b version) int { return compareListed(&a, &b) })
 	return versions
+}
+
+// compareListed is the order of lists.
+func compareListed(a, b *version) int {
+	switch {
+	case (a.kind == unversioned) != (b.kind == unversioned) || a.series == b.series && a.kind != b.kind:
+		return cmp.Compare(a.kind, b.kind)
+	case a.kind == unversioned:
+		return strings.Compare(a.tag, b.tag)
+	case a.series != b.series:
+		return strings.Compare(a.series, b.series)
+	}
+	return cmp.Or(compareVersions(b, a), strings.Compare(a.tag, b.tag))
 }
 
 func readVersions(tags []string) []version {
@@ -152,7 +207,7 @@ func newest(tags []string) (version, error) {
 			tops = append(tops, v)
 		case tops[len(tops)-1].series != v.series || tops[len(tops)-1].kind != v.kind:
 			tops = append(tops, v)
-		case len(tops) == 1 && compareVersions(tops[0], v) == 0:
+		case len(tops) == 1 && compareVersions(&tops[0], &v) == 0:
 			return version{}, release.Errorf(release.ExitUsage, "%s and %s: two tags for the same version", tops[0].tag, v.tag).
 				Hint("name the one that is meant")
 		}

@@ -141,7 +141,7 @@ func TestOrderProperties(t *testing.T) {
 			t.Fatalf("%s is no release", newest)
 		}
 		for _, o := range readVersions(tags) {
-			if o.released() && (o.series != v.series || o.kind != v.kind || o.tag != newest && compareVersions(o, v) >= 0) {
+			if o.released() && (o.series != v.series || o.kind != v.kind || o.tag != newest && compareVersions(&o, &v) >= 0) {
 				t.Fatalf("%s is the newest, and not %s", newest, o.tag)
 			}
 		}

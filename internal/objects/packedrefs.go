@@ -61,7 +61,7 @@ func (s *Store) packedRefs(prefix string) ([]Ref, error) {
 	if err != nil {
 		return nil, err
 	}
-	var list []Ref
+	list := make([]Ref, 0, bytes.Count(p.text, []byte(" "+prefix)))
 	for text := p.text; len(text) > 0; {
 		if text[0] == '#' || text[0] == '^' || !mayBegin(text, prefix, s.hashLen) {
 			text = text[bytes.IndexByte(text, '\n')+1:]

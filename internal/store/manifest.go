@@ -199,7 +199,7 @@ func checkEntry(e release.Entry) error {
 
 // Manifest reads the manifest of a release.
 func (r *Root) Manifest(id release.ID) (release.Manifest, error) {
-	f, err := r.openManifest(id)
+	f, err := openManifest(r.top.File(), path.Join(stateName, manifestsName), id)
 	if err != nil {
 		return release.Manifest{}, err
 	}
@@ -230,7 +230,12 @@ func readManifest(f *os.File) (release.Manifest, error) {
 
 // header reads the first line of a manifest only.
 func (r *Root) header(id release.ID) (release.Release, error) {
-	f, err := r.openManifest(id)
+	return r.headerIn(r.top.File(), path.Join(stateName, manifestsName), id)
+}
+
+// headerIn is header by way of an open directory, of which the manifests are in the directory rel.
+func (r *Root) headerIn(dir *os.File, rel string, id release.ID) (release.Release, error) {
+	f, err := openManifest(dir, rel, id)
 	if err != nil {
 		return release.Release{}, err
 	}
@@ -246,7 +251,7 @@ func (r *Root) header(id release.ID) (release.Release, error) {
 }
 
 func readHeader(f *os.File) (release.Manifest, error) {
-	line, err := bufio.NewReaderSize(io.LimitReader(f, maxHeader), 4096).ReadBytes('\n')
+	line, err := bufio.NewReaderSize(io.LimitReader(f, maxHeader), 1024).ReadBytes('\n')
 	if err != nil {
 		return release.Manifest{}, err
 	}
@@ -254,11 +259,11 @@ func readHeader(f *os.File) (release.Manifest, error) {
 	return m, err
 }
 
-func (r *Root) openManifest(id release.ID) (*os.File, error) {
+func openManifest(dir *os.File, rel string, id release.ID) (*os.File, error) {
 	if _, ok := id.Time(); !ok {
 		return nil, release.Errorf(release.ExitNotFound, "%q: not the id of a release", string(id)).Hint("rel list shows the releases")
 	}
-	f, err := disk.Beneath(r.top.File(), path.Join(stateName, manifestsName, string(id)), unix.O_RDONLY, 0)
+	f, err := disk.Beneath(dir, path.Join(rel, string(id)), unix.O_RDONLY, 0)
 	if missing(err) {
 		return nil, release.Errorf(release.ExitNotFound, "%s: no such release", id).Hint("rel list shows the releases")
 	}

@@ -13,25 +13,31 @@ import (
 // and a directory. Those that could be read come with the error of those that could not.
 func (r *Root) Releases() ([]release.Release, error) {
 	all, err := r.headers()
-	releases, dirErr := r.top.Dir(releasesName)
-	if missing(dirErr) {
-		return nil, err
-	}
-	if dirErr != nil {
-		return nil, errors.Join(err, dirErr)
-	}
 	moved := r.moved()
+	dirs, dirErr := r.releaseDirs()
 	there := all[:0]
 	for _, m := range all {
-		st, statErr := releases.Lstat(string(m.ID))
-		if statErr != nil && !missing(statErr) {
-			err = errors.Join(err, statErr)
-		}
-		if statErr == nil && st.IsDir() || slices.ContainsFunc(moved, identOf(m).Same) {
+		if dirs[string(m.ID)] || slices.ContainsFunc(moved, identOf(m).Same) {
 			there = append(there, m)
 		}
 	}
-	return there, errors.Join(err, releases.Close())
+	return there, errors.Join(err, dirErr)
+}
+
+// releaseDirs are the names of the directories in releases.
+func (r *Root) releaseDirs() (map[string]bool, error) {
+	dir, err := r.top.Dir(releasesName)
+	if err != nil {
+		return nil, ignoreMissing(err)
+	}
+	entries, err := dir.File().ReadDir(-1)
+	names := make(map[string]bool, len(entries))
+	for _, e := range entries {
+		if e.IsDir() {
+			names[e.Name()] = true
+		}
+	}
+	return names, errors.Join(err, dir.Close())
 }
 
 // moved are the directories outside releases that may be releases, in mode "directory": the live one, and while a switch goes
@@ -55,15 +61,15 @@ func (r *Root) headers() ([]release.Release, error) {
 	if err != nil {
 		return nil, ignoreMissing(err)
 	}
+	defer dir.Close()
 	names, err := dir.Names()
-	err = errors.Join(err, dir.Close())
 	slices.Sort(names)
 	var all []release.Release
 	for _, name := range names {
 		if strings.HasPrefix(name, tmpPrefix) {
 			continue
 		}
-		m, headerErr := r.header(release.ID(name))
+		m, headerErr := r.headerIn(dir.File(), "", release.ID(name))
 		switch {
 		case headerErr == nil:
 			all = append(all, m)

@@ -74,43 +74,51 @@ func render(head []string, cells [][]string) (string, error) {
 // layOut gives what render gives, for tables of more than longTable rows: the table writer takes some 25 µs for each, and a
 // repository may have 10,000 tags.
 func layOut(head []string, cells [][]string) string {
-	rows := make([][][]string, 0, len(cells)+1) // row, cell, line
 	widths := make([]int, len(head))
+	size := 0
 	for _, row := range append([][]string{head}, cells...) {
-		split := make([][]string, len(row))
 		for i, cell := range row {
-			split[i] = strings.Split(cell, "\n")
-			for _, line := range split[i] {
+			for line := range strings.SplitSeq(cell, "\n") {
 				widths[i] = max(widths[i], width(line))
 			}
 		}
-		rows = append(rows, split)
+	}
+	for _, w := range widths {
+		size += w + gap
 	}
 	var b strings.Builder
-	for _, row := range rows {
-		for n, more := 0, true; more; n++ {
-			more = false
-			owed := 0 // spaces, written only before more text
-			for i, lines := range row {
-				text := ""
-				if n < len(lines) {
-					text, more = lines[n], more || n+1 < len(lines)
-				}
-				if text != "" {
-					b.WriteString(strings.Repeat(" ", owed))
-					b.WriteString(text)
-					owed = 0
-				}
-				owed += widths[i] - width(text) + gap
-			}
-			b.WriteByte('\n')
-		}
+	b.Grow(size * (len(cells) + 1))
+	layRow(&b, widths, head)
+	for _, row := range cells {
+		layRow(&b, widths, row)
 	}
 	return b.String()
 }
 
+// layRow writes a row, whose cells may have several lines. It takes the cells' text away.
+func layRow(b *strings.Builder, widths []int, row []string) {
+	for more := true; more; {
+		more = false
+		owed := 0 // spaces, written only before more text
+		for i, cell := range row {
+			line, rest, found := strings.Cut(cell, "\n")
+			row[i], more = rest, more || found
+			if line != "" {
+				for ; owed > 0; owed-- {
+					b.WriteByte(' ')
+				}
+				b.WriteString(line)
+			}
+			owed += widths[i] - width(line) + gap
+		}
+		b.WriteByte('\n')
+	}
+}
+
 func (p *Printer) cell(header, text string, width int) string {
-	text = strings.Join(wrap(text, width), "\n")
+	if len(text) > width { // in bytes: a column takes one at least
+		text = strings.Join(wrap(text, width), "\n")
+	}
 	if header == "state" || header == "outcome" {
 		return p.outPaint.state(text)
 	}
