@@ -139,7 +139,8 @@ func (r *Root) Aside() (was release.Release, ok bool) {
 		return was, false
 	}
 	s, whole, err := r.readSpare(at, readHeader)
-	return s.Release, whole && errors.Join(err, at.Close()) == nil
+	err = errors.Join(err, at.Close())
+	return s.Release, whole && err == nil
 }
 
 func (r *Root) spareDir() (*disk.Dir, error) {

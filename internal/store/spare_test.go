@@ -130,3 +130,22 @@ func TestSpareAfterEachCrash(t *testing.T) {
 		})
 	}
 }
+
+// Looking for a spare that is not whole keeps nothing open: a sweep does it again and again.
+func TestAsideClosesWhatItOpens(t *testing.T) {
+	const fds = "/dev/fd"
+	r := open(t, t.TempDir(), Layout{})
+	must(t, os.Mkdir(r.State(spareName), 0o700))
+	before, err := os.ReadDir(fds)
+	must(t, err)
+	for range 100 {
+		if has(r) {
+			t.Fatal("there is a spare")
+		}
+	}
+	after, err := os.ReadDir(fds)
+	must(t, err)
+	if len(after) > len(before)+10 {
+		t.Errorf("%d descriptors are open, and were %d", len(after), len(before))
+	}
+}
