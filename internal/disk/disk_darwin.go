@@ -69,3 +69,10 @@ func openWithin(dir int, rel string, flags int) (int, error) {
 func chmodNoFollow(dir int, name string, mode uint32) error {
 	return retry(func() error { return unix.Fchmodat(dir, name, mode, unix.AT_SYMLINK_NOFOLLOW) })
 }
+
+// fileFlags are a file's flags as chflags knows them.
+func fileFlags(fd int) (uint32, error) {
+	var st unix.Stat_t
+	err := retry(func() error { return unix.Fstat(fd, &st) })
+	return st.Flags, err
+}

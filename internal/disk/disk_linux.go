@@ -139,3 +139,16 @@ func chmodNoFollow(dir int, name string, mode uint32) error {
 	err = retry(func() error { return unix.Fchmodat(unix.AT_FDCWD, "/proc/self/fd/"+strconv.Itoa(fd), mode, 0) })
 	return errors.Join(err, unix.Close(fd))
 }
+
+// ownFlags are those that a file system sets by how it stores a directory (ext4: indexed, in extents, in the inode): they say
+// nothing of what somebody wanted.
+const ownFlags = 0x1000 | 0x80000 | 0x200000 | 0x10000000
+
+// fileFlags are a file's flags as chattr knows them; 0 where the file system has none.
+func fileFlags(fd int) (uint32, error) {
+	flags, err := unix.IoctlGetUint32(fd, unix.FS_IOC_GETFLAGS)
+	if errors.Is(err, unix.ENOTTY) || errors.Is(err, unix.ENOTSUP) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EINVAL) {
+		return 0, nil
+	}
+	return flags &^ ownFlags, err
+}

@@ -378,7 +378,7 @@ func TestRewriteWithSubmodules(t *testing.T) {
 	plan, err := Survey(context.Background(), top.fetching("v2"))
 	must(t, err)
 	late := time.Now().Add(time.Hour).UnixNano() // so that no file is too young to be believed
-	_, kept, err := plan.Rewrite(context.Background(), dir, release.Manifest{Written: late, Entries: entries}, nil)
+	_, kept, err := plan.Rewrite(context.Background(), dir, dir+"-new", release.Manifest{Written: late, Entries: entries}, nil)
 	must(t, err)
 	if kept == 0 || kept == len(entries) {
 		t.Errorf("%d files of %d were kept", kept, len(entries))

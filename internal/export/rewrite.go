@@ -7,9 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path"
 	"slices"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -23,8 +21,13 @@ import (
 // is missing then is written. So no file is ever changed that has another name, or that somebody still reads. kept is how many
 // files and symlinks stayed. Nobody else may use dir meanwhile.
 //
+// like is where Write would make the directory: one is made there and removed again, to see what attributes (ACLs, flags) a new one
+// has. A directory of the release that has others is made anew, and where dir itself has, that is an error.
+//
 // On an error the directory is worth nothing, for the caller to remove; but for a refusal or a cancelled ctx, Write may do then.
-func (p *Plan) Rewrite(ctx context.Context, dir string, old release.Manifest, progress func(done, total int64)) (entries []release.Entry, kept int, err error) {
+func (p *Plan) Rewrite(
+	ctx context.Context, dir, like string, old release.Manifest, progress func(done, total int64),
+) (entries []release.Entry, kept int, err error) {
 	if err := p.lfs.fetch(ctx); err != nil {
 		return nil, 0, fmt.Errorf("%s: %w", p.src.Tag, err)
 	}
@@ -35,7 +38,7 @@ func (p *Plan) Rewrite(ctx context.Context, dir string, old release.Manifest, pr
 	rest := *p
 	w := newWriter(&rest, root, progress)
 	defer func() { err = errors.Join(err, w.close()) }()
-	c, err := newClearing(w, old)
+	c, err := newClearing(w, like, old)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -54,6 +57,7 @@ type clearing struct {
 	old      map[string]*release.Entry
 	written  int64 // when they were, ns
 	top      disk.Stat
+	attrs    string // of a directory that is new
 	uid, gid uint32
 	want     map[string]planned
 	links    []release.Entry // of those kept, at their index in plan
@@ -66,17 +70,10 @@ type planned struct {
 	index int    // in the plan's files or links
 }
 
-func newClearing(w *writer, old release.Manifest) (*clearing, error) {
+func newClearing(w *writer, like string, old release.Manifest) (*clearing, error) {
 	c := &clearing{w: w, written: old.Written, uid: uint32(os.Geteuid()), gid: uint32(os.Getegid())}
-	var err error
-	if c.top, err = w.root.Stat(); err != nil {
+	if err := c.mendTop(like); err != nil {
 		return nil, err
-	}
-	if c.top.UID != c.uid {
-		return nil, fmt.Errorf("%s: it belongs to another user", w.root.Path(""))
-	}
-	if err := w.root.File().Chmod(0o755); err != nil {
-		return nil, fmt.Errorf("%s: %w", w.root.Path(""), cause(err))
 	}
 	c.old = make(map[string]*release.Entry, len(old.Entries))
 	for i := range old.Entries {
@@ -95,59 +92,6 @@ func newClearing(w *writer, old release.Manifest) (*clearing, error) {
 		c.want[d] = planned{release.ModeDir, i}
 	}
 	return c, nil
-}
-
-// mendDirs sees to it that every directory of the plan is there and is a directory of our own, by itself and before anything
-// else: from then on none comes or goes.
-func (c *clearing) mendDirs(ctx context.Context) (err error) {
-	parent, at := c.w.root, ""
-	leave := func() error {
-		if parent == c.w.root {
-			return nil
-		}
-		return parent.Close()
-	}
-	defer func() { err = errors.Join(err, leave()) }()
-	for _, p := range c.w.plan.dirs {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		dir, name := path.Split(p)
-		if dir = strings.TrimSuffix(dir, "/"); dir != at {
-			if err := leave(); err != nil {
-				return err
-			}
-			parent, at = c.w.root, dir
-			if dir != "" {
-				next, err := c.w.root.DirHere(dir)
-				if err != nil {
-					return err
-				}
-				parent = next
-			}
-		}
-		if err := c.mendDir(parent, name); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (c *clearing) mendDir(parent *disk.Dir, name string) error {
-	st, err := parent.Lstat(name)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return parent.Mkdir(name, 0o755)
-	case err != nil:
-		return err
-	case st.Device != c.top.Device:
-		return fmt.Errorf("%s: another file system", parent.Path(name))
-	case !st.IsDir() || !c.ours(st):
-		return errors.Join(parent.RemoveAll(name), parent.Mkdir(name, 0o755))
-	case st.Mode&0o7777 != 0o755:
-		return parent.Chmod(name, 0o755)
-	}
-	return nil
 }
 
 // clear removes from each directory what does not stay.

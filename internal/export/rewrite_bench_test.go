@@ -87,7 +87,7 @@ func rewriteOnce(gitDir, commit string, was old) (kept int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	if _, kept, err = plan.Rewrite(context.Background(), was.Dir, was.Manifest, nil); err != nil {
+	if _, kept, err = plan.Rewrite(context.Background(), was.Dir, was.Dir+"-new", was.Manifest, nil); err != nil {
 		return kept, err
 	}
 	return kept, store.Close()

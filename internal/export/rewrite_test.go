@@ -39,7 +39,7 @@ func rewrite(t testing.TB, r repo, rev string, was old) (entries []release.Entry
 	t.Helper()
 	plan, err := Survey(context.Background(), r.source(rev))
 	must(t, err)
-	return plan.Rewrite(context.Background(), was.Dir, was.Manifest, nil)
+	return plan.Rewrite(context.Background(), was.Dir, was.Dir+"-new", was.Manifest, nil)
 }
 
 // sameAsWrite compares a rewritten release with one that was written: content, exact permissions, entries; and the entries' stat
@@ -297,7 +297,7 @@ func TestRewriteOnRepositories(t *testing.T) {
 				}
 				must(t, err)
 				if was.Dir != "" {
-					entries, kept, err := plan.Rewrite(context.Background(), was.Dir, was.Manifest, nil)
+					entries, kept, err := plan.Rewrite(context.Background(), was.Dir, was.Dir+"-new", was.Manifest, nil)
 					must(t, err)
 					t.Logf("%s: %d of %d kept", tags[i], kept, plan.Files)
 					sameAsWrite(t, r, tags[i], was.Dir, entries)
