@@ -108,6 +108,9 @@ func (r *run) make(ctx context.Context) (err error) {
 	}
 	if r.Config.Build.Run != "" {
 		what := r.Config.Build.Run
+		if err := r.Root.AwaitTick(ctx, id, entries); err != nil { // what the build changes must show
+			return err
+		}
 		if err := r.step(release.StepBuild, what, func() (string, error) { return r.build(ctx, id) }); err != nil {
 			return err
 		}

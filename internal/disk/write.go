@@ -52,6 +52,17 @@ func (d *Dir) createTemp(name string) (*os.File, string, error) {
 	return nil, "", fmt.Errorf("%s: too many temporary files beside it", d.Path(name))
 }
 
+// Clock is what the time is by the clock that the file system stamps files with, which may lag behind others and moves in ticks: the
+// ctime, in ns, of a file that is made in d and removed.
+func (d *Dir) Clock() (ns int64, err error) {
+	f, name, err := d.createTemp("clock")
+	if err != nil {
+		return 0, err
+	}
+	st, err := d.Lstat(name)
+	return st.CTime, errors.Join(err, f.Close(), d.Remove(name))
+}
+
 // MkdirAll opens the directory rel beneath d, making those of its parts that are missing with exactly mode, and syncing each
 // directory that gained one.
 func (d *Dir) MkdirAll(rel string, mode os.FileMode) (*Dir, error) {

@@ -3,9 +3,7 @@ package store
 import (
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -80,17 +78,8 @@ func TestSwitchOnAFullExt4(t *testing.T) {
 	}
 	for name, l := range fullLayouts() {
 		t.Run(name, func(t *testing.T) {
-			dir, image := t.TempDir(), filepath.Join(t.TempDir(), "image")
-			must(t, os.WriteFile(image, nil, 0o600), os.Truncate(image, 32<<20))
-			for _, args := range [][]string{
-				{"mkfs.ext4", "-q", "-N", "200", "-m", "0", image},
-				{"mount", "-o", "loop", image, dir},
-			} {
-				if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
-					t.Skipf("%s: %v: %s", strings.Join(args, " "), err, out)
-				}
-			}
-			t.Cleanup(func() { must(t, unix.Unmount(dir, unix.MNT_DETACH)) })
+			dir := t.TempDir()
+			disktest.Mount(t, dir, 32<<20, "mkfs.ext4", "-q", "-N", "200", "-m", "0")
 			switchWhenFull(t, dir, l)
 		})
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -40,6 +41,36 @@ func InPrivateMounts(t *testing.T) bool {
 		t.Logf("%s", out)
 	}
 	return false
+}
+
+// Mount makes a file system in an image of that size, which is in memory, with mkfs and its arguments, and mounts it at dir until
+// the test ends.
+func Mount(t *testing.T, dir string, size int64, mkfs ...string) {
+	t.Helper()
+	if _, err := exec.LookPath(mkfs[0]); err != nil {
+		t.Skip(mkfs[0] + ": not found (Debian package e2fsprogs)")
+	}
+	memory := t.TempDir()
+	if err := unix.Mount("tmpfs", memory, "tmpfs", 0, ""); err != nil {
+		t.Skip("mount: ", err)
+	}
+	t.Cleanup(func() { unmount(t, memory) })
+	image := filepath.Join(memory, "image")
+	if err := errors.Join(os.WriteFile(image, nil, 0o600), os.Truncate(image, size)); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{append(mkfs, image), {"mount", "-o", "loop", image, dir}} {
+		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
+			t.Skipf("%s: %v: %s", strings.Join(args, " "), err, out)
+		}
+	}
+	t.Cleanup(func() { unmount(t, dir) })
+}
+
+func unmount(t *testing.T, dir string) {
+	if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
+		t.Error(err)
+	}
 }
 
 // Fill takes every free inode and then every free block of the file system that dir is on, with files in dir, which it makes.
