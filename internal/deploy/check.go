@@ -65,6 +65,7 @@ func (s *Site) Check(ctx context.Context) CheckReport {
 	s.checkSign(ctx, &report)
 	s.checkLive(&report)
 	s.checkDisk(&report)
+	s.checkReuse(&report)
 	s.checkState(&report)
 	s.checkServices(ctx, &report)
 	report.addAs(findingWarn, "health", "configured", s.checkHealth())

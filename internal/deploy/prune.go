@@ -110,7 +110,7 @@ func (s *Site) pruneLocked(dryRun, spare bool) (Pruned, error) {
 		return pruned, err
 	}
 	var aside release.ID
-	if spare && s.mayReuse(unreadable) {
+	if spare && s.whyNoReuse(unreadable) == "" {
 		aside = nextSpare(v, victims, inUse)
 	}
 	for _, id := range victims {
@@ -192,7 +192,7 @@ func (s *Site) inUse(v view, ids []release.ID) (inUse map[release.ID]string, unr
 	for i, id := range ids {
 		dirs[i] = s.Root.ReleaseDir(id)
 	}
-	uses, unreadable, err := proc.Using(dirs)
+	uses, unreadable, err := using(dirs)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -210,7 +210,7 @@ func usedBy(use proc.Use) string {
 }
 
 // perhapsInUse adds what a process may use that cannot be read: a process of a service counts as using every release that was
-// live since it started. Run as anybody but root hardly any foreign process can be read, back to pid 1, so those that have
+// live since it started. Run as anybody but root hardly any foreign process can be read, so those that have
 // nothing to do with the services are left out: nothing would ever be pruned.
 func (s *Site) perhapsInUse(v view, ids []release.ID, unreadable []proc.Process, inUse map[release.ID]string) error {
 	users := map[uint32]bool{s.Owner.UID: true}
@@ -220,9 +220,6 @@ func (s *Site) perhapsInUse(v view, ids []release.ID, unreadable []proc.Process,
 		users[user.UID] = true
 	}
 	for _, p := range unreadable {
-		if p.PID == 1 {
-			continue // init serves nothing
-		}
 		if uid, err := p.UID(); err != nil || !users[uid] {
 			continue
 		}

@@ -12,15 +12,40 @@ import (
 	"github.com/git-rel/rel/internal/release"
 )
 
-// mayReuse tells whether a directory that no process is seen to use may be changed, where some processes could not be looked into.
-func (s *Site) mayReuse(unreadable []proc.Process) bool {
-	switch s.Config.Export.Reuse {
-	case config.ReuseTrue:
-		return true
-	case config.ReuseFalse:
-		return false
+// whyNoReuse says why a directory that no process is seen to use may not be changed into another release, where some processes could
+// not be looked into; "" where it may.
+func (s *Site) whyNoReuse(unreadable []proc.Process) string {
+	reuse := s.Config.Export.Reuse
+	switch {
+	case reuse == config.ReuseFalse:
+		return "export.reuse = false"
+	case !s.Root.KeepsSpare():
+		return "releases is a mount of its own"
+	case reuse == config.ReuseAuto && len(unreadable) == 1:
+		return fmt.Sprintf("%s cannot be looked into", unreadable[0])
+	case reuse == config.ReuseAuto && len(unreadable) > 1:
+		return fmt.Sprintf("%s and %d more cannot be looked into", unreadable[0], len(unreadable)-1)
 	}
-	return len(unreadable) == 0
+	return ""
+}
+
+// using is proc.Using but for process 1: where that cannot be looked into, it is taken for init, which serves nothing.
+func using(dirs []string) (uses map[string][]proc.Use, unreadable []proc.Process, err error) {
+	uses, unreadable, err = proc.Using(dirs)
+	return uses, slices.DeleteFunc(unreadable, func(p proc.Process) bool { return p.PID == 1 }), err
+}
+
+// checkReuse tells whether exports reuse what they may: it is no fault where they don't, only slower.
+func (s *Site) checkReuse(report *CheckReport) {
+	_, unreadable, err := using(nil)
+	text := "an export may turn a release that was pruned into the new one"
+	if why := s.whyNoReuse(unreadable); why != "" {
+		text = "off, each export is a full one: " + why
+		if s.Config.Export.Reuse == config.ReuseAuto && len(unreadable) > 0 {
+			text += " (see export.reuse)"
+		}
+	}
+	report.addAs(findingWarn, "reuse", text, err)
 }
 
 // nextSpare is which of the victims, oldest first, is most like what comes next: the newest that was live, else the newest.
@@ -75,17 +100,14 @@ func (r *run) turnSpare(ctx context.Context, id release.ID, progress func(done, 
 
 // spareInUse says what speaks against changing the spare, if anything does.
 func (r *run) spareInUse(dir string) (string, error) {
-	uses, unreadable, err := proc.Using([]string{dir})
+	uses, unreadable, err := using([]string{dir})
 	if err != nil {
 		return "", err
 	}
 	if use := uses[dir]; len(use) > 0 {
 		return usedBy(use[0]), nil
 	}
-	if !r.mayReuse(unreadable) {
-		return fmt.Sprintf("%s cannot be read, and may use it", unreadable[0]), nil
-	}
-	return "", nil
+	return r.whyNoReuse(unreadable), nil
 }
 
 // makeRoom removes the spare where room is short, and tells what is free then. It gives the error back that led to it where there

@@ -7,17 +7,46 @@ import (
 	"github.com/git-rel/rel/internal/journal"
 	"github.com/git-rel/rel/internal/proc"
 	"github.com/git-rel/rel/internal/release"
+	"github.com/git-rel/rel/internal/store"
 )
 
-func TestMayReuse(t *testing.T) {
-	some := []proc.Process{{PID: 1}}
+func TestWhyNoReuse(t *testing.T) {
+	root, err := store.Open(t.TempDir(), store.Layout{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { root.Close() })
+	one := []proc.Process{{PID: 7, Comm: "shop"}}
+	two := append(one, proc.Process{PID: 8})
 	for _, c := range []struct {
 		reuse      config.Reuse
-		all, blind bool // where all processes can be looked into, and where some cannot
-	}{{config.ReuseAuto, true, false}, {config.ReuseTrue, true, true}, {config.ReuseFalse, false, false}} {
-		s := &Site{Config: &config.Config{Export: config.Export{Reuse: c.reuse}}}
-		if all, blind := s.mayReuse(nil), s.mayReuse(some); all != c.all || blind != c.blind {
-			t.Errorf("%s: %v and %v, want %v and %v", c.reuse, all, blind, c.all, c.blind)
+		unreadable []proc.Process
+		want       string
+	}{
+		{config.ReuseAuto, nil, ""},
+		{config.ReuseAuto, one, "pid 7 (shop) cannot be looked into"},
+		{config.ReuseAuto, two, "pid 7 (shop) and 1 more cannot be looked into"},
+		{config.ReuseTrue, nil, ""},
+		{config.ReuseTrue, two, ""},
+		{config.ReuseFalse, nil, "export.reuse = false"},
+		{config.ReuseFalse, one, "export.reuse = false"},
+	} {
+		s := &Site{Root: root, Config: &config.Config{Export: config.Export{Reuse: c.reuse}}}
+		if why := s.whyNoReuse(c.unreadable); why != c.want {
+			t.Errorf("%s, %v: %q, want %q", c.reuse, c.unreadable, why, c.want)
+		}
+	}
+}
+
+// Nobody may look into init but root, and not even root everywhere: it does not count.
+func TestUsingIsNotAboutInit(t *testing.T) {
+	_, unreadable, err := using([]string{t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range unreadable {
+		if p.PID == 1 {
+			t.Error(p)
 		}
 	}
 }

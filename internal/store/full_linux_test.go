@@ -123,3 +123,22 @@ func TestAdoptWithoutExchange(t *testing.T) {
 		t.Errorf("before:\n%s\nafter:\n%s", before, after)
 	}
 }
+
+// Where releases is a mount of its own nothing can be renamed from it into .rel.
+func TestNoSpareWhereReleasesIsAMount(t *testing.T) {
+	if !disktest.InPrivateMounts(t) {
+		return
+	}
+	for _, flags := range []uintptr{0, unix.MS_BIND} {
+		r := open(t, t.TempDir(), Layout{})
+		if !r.KeepsSpare() {
+			t.Error("no spare is kept in a root without mounts")
+		}
+		at := filepath.Join(r.Dir, releasesName)
+		must(t, unix.Mount(at, at, "tmpfs", flags, ""))
+		t.Cleanup(func() { must(t, unix.Unmount(at, unix.MNT_DETACH)) })
+		if r.KeepsSpare() {
+			t.Errorf("mount flags %#x: a spare is kept", flags)
+		}
+	}
+}

@@ -24,6 +24,21 @@ type Spare struct {
 	Dir              string // .rel/spare/tree
 }
 
+// KeepsSpare tells whether a release can become the spare: not where releases or .rel is a mount of its own, since a rename leads
+// from one to the other.
+func (r *Root) KeepsSpare() bool {
+	for _, name := range []string{releasesName, stateName} {
+		d, err := r.top.DirHere(name)
+		if err == nil {
+			err = d.Close()
+		}
+		if err != nil && !missing(err) {
+			return false
+		}
+	}
+	return true
+}
+
 // SetAside makes a release that is not live the one spare; an older one is removed. Its manifest moves first and for good, so
 // that from then on it is no release: a crash leaves a release, a whole spare, or what Sweep removes.
 func (r *Root) SetAside(id release.ID) error {
