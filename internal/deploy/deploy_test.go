@@ -63,7 +63,7 @@ func TestVictims(t *testing.T) {
 		{Tag: "p", Commit: previous.Commit, ID: previous.ID}, {Tag: "l", Commit: v.Live.Commit, ID: v.Live.ID},
 	}
 	want := []release.ID{"9-ahead", "1-a", "2-b", "5-f1", "7-s"}
-	if got := site.victims(v); !slices.Equal(got, want) {
+	if got := site.victims(v, ""); !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

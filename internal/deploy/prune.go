@@ -36,7 +36,7 @@ func (s *Site) Prune(ctx context.Context, dryRun bool) (Pruned, error) {
 			return Pruned{}, err
 		}
 	}
-	return s.pruneLocked(dryRun, false)
+	return s.pruneLocked(dryRun, false, "")
 }
 
 // nothingPending is the error where a run crashed and is not recovered. The caller holds the lock.
@@ -58,7 +58,11 @@ const nothingPruned = "0 removed"
 // prune is the last step of a run.
 func (r *run) prune(ctx context.Context) (string, error) {
 	r.warn(r.pin(ctx))
-	pruned, err := r.pruneLocked(false, true)
+	var staged release.ID
+	if r.outcome == release.Staged {
+		staged = r.to.ID
+	}
+	pruned, err := r.pruneLocked(false, true, staged)
 	if err != nil {
 		return "", err
 	}
@@ -94,14 +98,15 @@ func (r *run) pin(ctx context.Context) error {
 	return repo.Pin(context.WithoutCancel(ctx), id, commits)
 }
 
-// pruneLocked removes what retention does not keep. One of it may be set aside, for the next export.
-func (s *Site) pruneLocked(dryRun, spare bool) (Pruned, error) {
+// pruneLocked removes what retention does not keep, but for the release that was staged just now. One of it may be set aside, for the
+// next export.
+func (s *Site) pruneLocked(dryRun, spare bool, staged release.ID) (Pruned, error) {
 	v, err := s.look()
 	if err != nil {
 		return Pruned{}, err
 	}
 	pruned := Pruned{Removed: []release.ID{}, InUse: []string{}, Failed: []string{}}
-	victims := s.victims(v)
+	victims := s.victims(v, staged)
 	if len(victims) == 0 {
 		return pruned, nil
 	}
@@ -141,9 +146,9 @@ func (s *Site) drop(id release.ID, aside bool) error {
 	return s.Root.Remove(id)
 }
 
-// victims are the releases that retention does not keep, oldest first: never the live one, the previous one or an adopted one;
-// then the newest of each kind as configured.
-func (s *Site) victims(v view) []release.ID {
+// victims are the releases that retention does not keep, oldest first: never the live one, the previous one, an adopted one or the one
+// that was staged just now; then the newest of each kind as configured.
+func (s *Site) victims(v view, staged release.ID) []release.ID {
 	previous, _ := v.Ledger.Previous()
 	var last release.ID // the live one, or what was live last where a link was lost
 	if n := len(v.Ledger.Stack); n > 0 {
@@ -164,7 +169,7 @@ func (s *Site) victims(v view) []release.ID {
 			continue
 		}
 		kind := kindOf(one, v.Ledger.Tags[one.Tag])
-		if left[kind] > 0 {
+		if left[kind] > 0 || one.ID == staged {
 			left[kind]--
 			continue
 		}
@@ -177,6 +182,8 @@ func (s *Site) victims(v view) []release.ID {
 // kindOf is what retention takes a release for.
 func kindOf(one release.Release, state journal.TagState) string {
 	switch {
+	case state.Commit == one.Commit && state.ID == one.ID && state.Staged:
+		return "staged" // again perhaps, after it was live
 	case state.Commit == one.Commit && state.WasLive:
 		return "once-live"
 	case state.Commit == one.Commit && (state.Failed || state.Refused):
