@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -19,19 +20,33 @@ import (
 
 // pushed is what a hook of git is called with.
 type pushed struct {
+	hook    string            // its path, as git called it; empty where a person calls
 	git     map[string]string // the environment's GIT_*, which is taken out of it: it would lead git, and all that we start, elsewhere
 	options []string          // of git push -o
 	reader  *patient          // whoever pushed
 }
 
-// hook is the hidden command that git's hooks call.
+// hook is what makes pushes deploy, and the hidden commands that git's hooks call.
 func (a *app) hook() *cobra.Command {
+	cmd := a.command(spec{
+		use: "hook COMMAND", short: "git's hooks, which make a push deploy", group: groupRoot, args: noSuchCommand,
+		long:    `Git's hooks, which make a push to the root's repository deploy. rel init installs them in a repository that it makes.`,
+		example: "  rel hook install\n  rel hook remove",
+		run:     func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	})
+	cmd.AddCommand(a.hookInstall(), a.hookRemove(), a.hookCalled("pre-receive", a.preReceive), a.hookCalled("post-receive", a.postReceive))
+	return cmd
+}
+
+// hookCalled is a hidden command that a hook calls, with the path of the hook.
+func (a *app) hookCalled(name string, run func(*cobra.Command, *pushed) error) *cobra.Command {
 	p := &pushed{}
-	cmd := &cobra.Command{
-		Use: "hook", Hidden: true, Short: "what git's hooks call", Args: noSuchCommand,
-		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+	return &cobra.Command{
+		Use: name + " [HOOK]", Hidden: true, Short: "what git's hook calls", Args: cobra.MaximumNArgs(1),
+		PersistentPreRunE: func(cmd *cobra.Command, args []string) error {
 			worker.Unhangable() // whoever pushed may go: what was accepted is deployed all the same
 			p.takeEnvironment()
+			p.hook = first(args)
 			ctx, cancel := context.WithCancel(cmd.Context())
 			cmd.SetContext(ctx)
 			p.reader = &patient{file: a.stderr, patience: readerPatience, gone: cancel}
@@ -40,11 +55,8 @@ func (a *app) hook() *cobra.Command {
 			a.out, err = ui.New(ui.Options{Out: ui.Stream{W: p.reader}, Err: ui.Stream{W: p.reader}, Color: a.color, Verbose: a.verbose})
 			return err
 		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd, p) },
 	}
-	cmd.AddCommand(&cobra.Command{
-		Use: "post-receive", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error { return a.postReceive(cmd, p) },
-	})
-	return cmd
 }
 
 // takeEnvironment takes git's variables out of the environment, before anything else runs.
@@ -65,19 +77,16 @@ func (p *pushed) takeEnvironment() {
 // postReceive queues what a push that git has accepted asks for, and follows that to its end. Everything is on the disk before
 // the first line is printed.
 func (a *app) postReceive(cmd *cobra.Command, p *pushed) error {
-	updates, err := deploy.ReadUpdates(a.stdin)
+	in, err := a.receive(cmd, p)
 	if err != nil {
 		return err
 	}
-	site, err := a.own(cmd, nil)
+	client, events, err := a.client(in.site, true)
 	if err != nil {
 		return err
 	}
-	client, events, err := a.client(site, true)
-	if err != nil {
-		return err
-	}
-	waiting, notes, err := client.Accept(cmd.Context(), updates, deploy.Pusher(a.getenv, p.options))
+	waiting, notes, err := client.Accept(cmd.Context(), in.updates, deploy.Pusher(a.getenv, p.options))
+	err = errors.Join(err, a.runBefore(cmd.Context(), p, in.input))
 	for _, note := range notes {
 		a.out.Info("%s", note)
 	}

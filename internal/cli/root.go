@@ -27,6 +27,10 @@ own state. On a root that is there already it makes what is missing, and changes
 			if o.Dir == "" {
 				o.Dir = a.dir
 			}
+			var err error
+			if o.Program, err = programPath(); err != nil {
+				return err
+			}
 			made, err := deploy.Init(cmd.Context(), o)
 			if err != nil {
 				return err

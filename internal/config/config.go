@@ -151,10 +151,25 @@ type Steps struct {
 	Timeout     Duration `toml:"timeout"` // of each
 }
 
+// What becomes of a pushed branch.
+const (
+	BranchCut   = "cut"   // the next dated tag is made of its head, and goes live
+	BranchStage = "stage" // its head is exported and checked
+	BranchNone  = "none"  // nothing, as of a branch that is not named
+)
+
+// What becomes of a pushed tag that is no object of its own.
+const (
+	LightweightRefuse = "refuse"
+	LightweightAllow  = "allow"
+)
+
 // Push says what a push deploys.
 type Push struct {
-	Tags     []string          `toml:"tags"`     // patterns
-	Branches map[string]string `toml:"branches"` // pattern → "cut" or "stage"
+	Tags        []string          `toml:"tags"`        // patterns
+	Branches    map[string]string `toml:"branches"`    // pattern → BranchCut, BranchStage or BranchNone
+	Lightweight string            `toml:"lightweight"` // LightweightRefuse or LightweightAllow
+	MaxInput    string            `toml:"max_input"`   // the size of a push, as git has it: "500m"; "" sets none
 	// Reconcile says what becomes of a tag that git has accepted and whose hook never ran: ReconcileReport or ReconcileDeploy.
 	Reconcile string `toml:"reconcile"`
 }
@@ -181,7 +196,7 @@ func Default(name string) *Config {
 		Build:  Build{Timeout: seconds(600)},
 		Health: Health{Status: 200, Passes: 3, Interval: Duration{200 * time.Millisecond}, Timeout: seconds(30)},
 		Steps:  Steps{Timeout: seconds(600)},
-		Push:   Push{Tags: []string{"v*"}, Reconcile: ReconcileReport},
+		Push:   Push{Tags: []string{"v*"}, Lightweight: LightweightRefuse, Reconcile: ReconcileReport},
 	}
 }
 

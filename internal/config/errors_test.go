@@ -88,7 +88,9 @@ func TestErrors(t *testing.T) {
 		{"health pattern", "[health]\nurl = 'http://a/'\nrelease = 'body ('", "rel.toml:3: health.release: error parsing regexp", ""},
 		{"health too short", "[health]\npasses = 5\ninterval = '10s'", "rel.toml:1: health.timeout: 5 passes, one every 10s, take longer than 30s", ""},
 
-		{"push action", "[push]\nbranches = { main = 'deploy' }", `rel.toml:2: push.branches.main: "deploy" is none of cut, stage`, ""},
+		{"push action", "[push]\nbranches = { main = 'deploy' }", `rel.toml:2: push.branches.main: "deploy" is none of cut, stage, none`, ""},
+		{"push size", "[push]\nmax_input = '2 GB'", `rel.toml:2: push.max_input: "2 GB" is no size: it wants a number, as "500m" or "2g"`, ""},
+		{"push lightweight", "[push]\nlightweight = 'yes'", `rel.toml:2: push.lightweight: "yes" is none of refuse, allow`, ""},
 		{"push pattern", "[push]\ntags = ['']", `rel.toml:2: push.tags: "" is no pattern`, ""},
 		{"submodules", "[export]\nsubmodules = 'fetsch'", `rel.toml:2: export.submodules: "fetsch" is none of refuse, empty, fetch`, `did you mean "fetch"?`},
 		{"submodule urls", "[export]\nsubmodule_urls = ['https://a/*', 'https://*.a/*']", `rel.toml:2: export.submodule_urls: "https://*.a/*": an asterisk`, `an address, or all below one: "https://git.example.com/team/*"`},

@@ -18,8 +18,9 @@ var (
 	scopes         = []string{"all", "changed"}
 	servicePresets = []string{"apache", "nginx", "systemd", "pidfile", "command"}
 	restarts       = []string{"graceful", "restart", "stop-start", "none"}
+	branchActions  = []string{BranchCut, BranchStage, BranchNone}
+	lightweights   = []string{LightweightRefuse, LightweightAllow}
 	reconciles     = []string{ReconcileReport, ReconcileDeploy}
-	branchActions  = []string{"cut", "stage"}
 	submodules     = []string{"refuse", "empty", "fetch"}
 	lfsModes       = []string{"auto", "refuse", "pointer"}
 )
@@ -228,6 +229,9 @@ func (k *checker) pattern(key, pattern string) {
 	}
 }
 
+// gitSize is a size in bytes as git reads it.
+var gitSize = regexp.MustCompile(`^[0-9]{1,9}[kmgKMG]?$`)
+
 func (c *Config) checkPush(k *checker) {
 	for _, pattern := range c.Push.Tags {
 		k.pattern("push.tags", pattern)
@@ -235,6 +239,10 @@ func (c *Config) checkPush(k *checker) {
 	for _, branch := range slices.Sorted(maps.Keys(c.Push.Branches)) {
 		k.pattern("push.branches", branch)
 		k.oneOf("push.branches."+branch, c.Push.Branches[branch], branchActions)
+	}
+	k.oneOf("push.lightweight", c.Push.Lightweight, lightweights)
+	if size := c.Push.MaxInput; size != "" && !gitSize.MatchString(size) {
+		k.bad("push.max_input", "%q is no size: it wants a number, as \"500m\" or \"2g\"", size)
 	}
 	k.oneOf("push.reconcile", c.Push.Reconcile, reconciles)
 }

@@ -97,6 +97,7 @@ func (s *Site) checkRepo(ctx context.Context, report *CheckReport) {
 	if s.Made() {
 		s.checkAudit(ctx, report, repo)
 	}
+	s.checkHooks(ctx, repo, report)
 	if err == nil && len(tags) == 0 {
 		report.addAs(findingWarn, "tags", "", release.Errorf(release.ExitError, "none yet").Hint("rel cut v0.1.0 makes the first"))
 	}

@@ -26,6 +26,7 @@ type InitOptions struct {
 	Mode    string
 	Service string
 	Adopt   bool
+	Program string // rel, as the repository's hooks are to call it
 }
 
 // Inited is what init made.
@@ -67,10 +68,14 @@ func Init(ctx context.Context, o InitOptions) (Inited, error) {
 		return made, err
 	}
 	made.Live = site.Root.LivePath()
-	if err := site.initRepo(ctx, o, &made); err != nil {
-		return made, err
+	pushes, err := site.initRepo(ctx, o, &made)
+	if err == nil {
+		err = site.initState(ctx, o, &made)
 	}
-	return made, site.initState(ctx, o, &made)
+	if err == nil && pushes {
+		err = site.KnowTags()
+	}
+	return made, err
 }
 
 // initDir makes the root's directory. Options that contradict each other are refused before anything is made.
@@ -138,31 +143,30 @@ func initLive(dir string, text []byte, o InitOptions) error {
 	return errors.Join(err, root.Close())
 }
 
-// repoSettings harden a repository that is pushed to: what a push has brought is on the disk when it is accepted, and is whole.
-var repoSettings = [][2]string{
-	{"core.fsync", "all"}, {"receive.fsckObjects", "true"}, {"receive.denyDeletes", "true"}, {"receive.hideRefs", "refs/rel"},
-}
-
-// initRepo makes the bare repository, unless another is used.
-func (s *Site) initRepo(ctx context.Context, o InitOptions, made *Inited) error {
-	if o.Repo != "" || s.Config.Has("repo") && s.Config.Repo != "repo.git" {
-		return nil
+// initRepo makes the bare repository, unless another is used, and what is missing of one that it has made, and says whether pushes
+// to it deploy.
+func (s *Site) initRepo(ctx context.Context, o InitOptions, made *Inited) (pushes bool, err error) {
+	if o.Repo != "" || s.Config.Has("repo") && s.Config.Repo != "repo.git" || (s.Found.GitDir != "" && !s.Config.Has("repo")) {
+		if o.Repo != "" {
+			made.Hints = append(made.Hints, fmt.Sprintf("rel -C %s hook install makes a push to %s deploy", s.Root.Dir, o.Repo))
+		}
+		return false, nil
 	}
 	dir := filepath.Join(s.Root.Dir, s.Config.Repo)
-	if _, err := os.Stat(dir); err == nil || (s.Found.GitDir != "" && !s.Config.Has("repo")) {
-		return nil // there, or the root lies in a repository of its own
-	}
-	if err := s.git(ctx, "init", "--quiet", "--bare", "--initial-branch=main", dir); err != nil {
-		return err
-	}
-	for _, setting := range repoSettings {
-		if err := s.git(ctx, "-C", dir, "config", setting[0], setting[1]); err != nil {
-			return err
+	_, err = os.Stat(dir)
+	fresh := errors.Is(err, fs.ErrNotExist)
+	if fresh {
+		if err := s.git(ctx, "init", "--quiet", "--bare", "--initial-branch=main", dir); err != nil {
+			return false, err
 		}
+		made.Made = append(made.Made, dir)
+		made.Hints = append(made.Hints, fmt.Sprintf("git push %s v1.0 deploys v1.0", dir))
 	}
-	made.Made = append(made.Made, dir)
-	made.Hints = append(made.Hints, fmt.Sprintf("git push %s v1.0 brings a tag here; rel -C %s activate v1.0 puts it live", dir, s.Root.Dir))
-	return nil
+	changed, err := s.installHooks(ctx, o.Program)
+	if !fresh {
+		made.Made = append(made.Made, changed.Changed...)
+	}
+	return true, err
 }
 
 func (s *Site) git(ctx context.Context, args ...string) error {

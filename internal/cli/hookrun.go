@@ -1,0 +1,80 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/git-rel/rel/hooks"
+	"github.com/git-rel/rel/internal/deploy"
+)
+
+// push is a push that a hook is called for, and the root that it is to.
+type push struct {
+	site    *deploy.Site
+	input   []byte // what git gives the hook
+	updates []deploy.Update
+}
+
+// receive reads what git gives a hook, and opens the root.
+func (a *app) receive(cmd *cobra.Command, p *pushed) (push, error) {
+	input, err := io.ReadAll(a.stdin)
+	if err != nil {
+		return push{}, err
+	}
+	updates, err := deploy.ReadUpdates(bytes.NewReader(input))
+	if err != nil {
+		return push{}, err
+	}
+	site, err := a.own(cmd, nil)
+	if err != nil {
+		return push{}, err
+	}
+	if dir := p.git["GIT_DIR"]; dir != "" {
+		err = site.DeploysFrom(dir)
+	}
+	return push{site, input, updates}, err
+}
+
+// preReceive says whether git is to accept a push. The hook that was there before is asked first.
+func (a *app) preReceive(cmd *cobra.Command, p *pushed) error {
+	in, err := a.receive(cmd, p)
+	if err != nil {
+		return err
+	}
+	return a.runBefore(cmd.Context(), p, in.input)
+}
+
+// runBefore runs the hook that was there before rel's as git would have: in its environment, with its input. Its exit code is
+// kept.
+func (a *app) runBefore(ctx context.Context, p *pushed, input []byte) error {
+	if p.hook == "" {
+		return nil
+	}
+	path, err := filepath.Abs(p.hook + hooks.Before)
+	if err != nil {
+		return err
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode()&0o111 == 0 {
+		return nil // there was none, or git would not have run it
+	}
+	cmd := exec.CommandContext(ctx, path)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(input), a.stdout, a.stderr
+	cmd.Env = os.Environ()
+	for _, name := range slices.Sorted(maps.Keys(p.git)) {
+		cmd.Env = append(cmd.Env, name+"="+p.git[name])
+	}
+	err = cmd.Run()
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		return ended{max(exit.ExitCode(), 1)} // -1 where a signal ended it
+	}
+	return err
+}
