@@ -1,8 +1,8 @@
 package cli
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -86,7 +86,7 @@ func (a *app) postReceive(cmd *cobra.Command, p *pushed) error {
 		return err
 	}
 	waiting, notes, err := client.Accept(cmd.Context(), in.updates, deploy.Pusher(a.getenv, p.options))
-	err = errors.Join(err, a.runBefore(cmd.Context(), p, in.input))
+	beforeErr := a.runBefore(cmd.Context(), p, in.input)
 	for _, note := range notes {
 		a.out.Info("%s", note)
 	}
@@ -96,6 +96,9 @@ func (a *app) postReceive(cmd *cobra.Command, p *pushed) error {
 		}
 	}
 	events.Close()
+	if err == nil {
+		err = beforeErr
+	}
 	return err
 }
 
@@ -110,9 +113,9 @@ func (a *app) followPushed(ctx context.Context, client *deploy.Client, w deploy.
 	switch run.Outcome {
 	case release.Refused, release.Reverted, release.Failed, release.Interrupted, release.Cancelled:
 		a.out.Hint(fmt.Sprintf("git push REMOTE %s tries again; or %s activate %s on the server",
-			ui.Shell(run.To+":"+deploy.RetryPrefix+run.To), rel, ui.Shell(run.To)))
+			ui.Shell(w.Again()), rel, ui.Shell(run.To)))
 	}
-	a.out.Info("%s: %s, run %d: %s log %d shows it, on the server", w.Tag, run.Outcome, run.Run, rel, run.Run)
+	a.out.Info("%s: %s, run %d: %s log %d shows it, on the server", cmp.Or(run.To, w.Tag), run.Outcome, run.Run, rel, run.Run)
 	if result.Exit != release.ExitDone {
 		return ended{result.Exit}
 	}

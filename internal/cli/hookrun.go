@@ -15,6 +15,7 @@ import (
 
 	"github.com/git-rel/rel/hooks"
 	"github.com/git-rel/rel/internal/deploy"
+	"github.com/git-rel/rel/internal/release"
 )
 
 // push is a push that a hook is called for, and the root that it is to.
@@ -50,7 +51,20 @@ func (a *app) preReceive(cmd *cobra.Command, p *pushed) error {
 	if err != nil {
 		return err
 	}
-	return a.runBefore(cmd.Context(), p, in.input)
+	if err := a.runBefore(cmd.Context(), p, in.input); err != nil {
+		return err
+	}
+	d, err := in.site.Judge(cmd.Context(), in.updates, deploy.Quarantine(p.git))
+	if err != nil {
+		return err
+	}
+	for _, reject := range d.Rejects {
+		a.out.Err(reject)
+	}
+	if len(d.Rejects) > 0 {
+		return ended{release.ExitRefused}
+	}
+	return nil
 }
 
 // runBefore runs the hook that was there before rel's as git would have: in its environment, with its input. Its exit code is

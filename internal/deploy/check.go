@@ -97,7 +97,9 @@ func (s *Site) checkRepo(ctx context.Context, report *CheckReport) {
 	if s.Made() {
 		s.checkAudit(ctx, report, repo)
 	}
-	s.checkHooks(ctx, repo, report)
+	if _, elsewhere := s.Config.Remote(); !elsewhere {
+		s.checkHooks(ctx, repo, report)
+	}
 	if err == nil && len(tags) == 0 {
 		report.addAs(findingWarn, "tags", "", release.Errorf(release.ExitError, "none yet").Hint("rel cut v0.1.0 makes the first"))
 	}

@@ -97,44 +97,7 @@ func TestRequestTravels(t *testing.T) {
 	}
 }
 
-func TestDecide(t *testing.T) {
-	policy := config.Default("shop").Push
-	const none = "0000000000000000000000000000000000000000"
-	lines := func(updates ...string) []Update {
-		t.Helper()
-		got, err := ReadUpdates(strings.NewReader(strings.Join(updates, "\n") + "\n"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return got
-	}
-	for _, test := range []struct {
-		updates []Update
-		tags    string // "tag object" of the requests
-		notes   int
-		retries int
-	}{
-		{lines(none + " a1 refs/tags/v1.4"), "v1.4 a1", 0, 0},
-		{lines(none+" a1 refs/tags/v1.9", none+" a2 refs/tags/v1.10", "b1 b2 refs/heads/main"), "v1.10 a2", 1, 0},
-		{lines("b1 b2 refs/heads/v1"), "", 0, 0},
-		{lines("a1 " + none + " refs/tags/v1.4"), "", 0, 0},
-		{lines(none + " a1 refs/tags/nightly"), "", 1, 0},
-		{lines(none + " a1 refs/retry/v1.4"), "v1.4 a1", 0, 1},
-		{lines(none+" a1 refs/retry/v1.4", none+" a1 refs/tags/v1.4"), "v1.4 a1", 0, 1},
-		{lines("a1 " + none + " refs/retry/v1.4"), "", 0, 0},
-	} {
-		d := Decide(policy, test.updates)
-		var tags []string
-		for _, req := range d.Requests {
-			tags = append(tags, req.Tag+" "+req.Object)
-			if req.Command != Activate || req.Ref != "refs/tags/"+req.Tag {
-				t.Errorf("%v: %+v", test.updates, req)
-			}
-		}
-		if strings.Join(tags, ", ") != test.tags || len(d.Notes) != test.notes || len(d.Retries) != test.retries {
-			t.Errorf("%v: %+v", test.updates, d)
-		}
-	}
+func TestReadUpdates(t *testing.T) {
 	for _, bad := range []string{"a b", "a b c", " b refs/x", "x"} {
 		if _, err := ReadUpdates(strings.NewReader(bad + "\n")); err == nil {
 			t.Errorf("%q: no error", bad)

@@ -90,6 +90,10 @@ func (s *Site) DeploysFrom(dir string) error {
 // InstallHooks makes pushes to the root's repository call program, which is rel. Done again it repairs. Hooks that are there stay,
 // and run before: one is renamed, and rel calls it.
 func (s *Site) InstallHooks(ctx context.Context, program string) (HooksChanged, error) {
+	if remote, ok := s.Config.Remote(); ok {
+		return HooksChanged{}, release.Errorf(release.ExitRefused, "%s: is elsewhere, and has no hooks of ours", remote).
+			Hint("a push to a repository on this machine deploys: repo in rel.toml names it")
+	}
 	if err := s.Root.Make(); err != nil {
 		return HooksChanged{}, err
 	}

@@ -147,7 +147,7 @@ func initLive(dir string, text []byte, o InitOptions) error {
 // to it deploy.
 func (s *Site) initRepo(ctx context.Context, o InitOptions, made *Inited) (pushes bool, err error) {
 	if o.Repo != "" || s.Config.Has("repo") && s.Config.Repo != "repo.git" || (s.Found.GitDir != "" && !s.Config.Has("repo")) {
-		if o.Repo != "" {
+		if _, elsewhere := s.Config.Remote(); o.Repo != "" && !elsewhere {
 			made.Hints = append(made.Hints, fmt.Sprintf("rel -C %s hook install makes a push to %s deploy", s.Root.Dir, o.Repo))
 		}
 		return false, nil

@@ -4,14 +4,10 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"path"
-	"slices"
 	"strings"
 
 	"github.com/git-rel/rel/internal/config"
-	"github.com/git-rel/rel/internal/gitrepo"
 	"github.com/git-rel/rel/internal/release"
 )
 
@@ -42,54 +38,19 @@ func ReadUpdates(r io.Reader) ([]Update, error) {
 	return updates, lines.Err()
 }
 
-const tagsPrefix = "refs/tags/"
+// Where git keeps tags and branches.
+const (
+	tagsPrefix  = "refs/tags/"
+	headsPrefix = "refs/heads/"
+)
 
-// RetryPrefix is where a tag is pushed to so as to ask for it again: git runs no hook for a tag that is there already.
+// RetryPrefix is where a tag, or a branch, is pushed to so as to ask for it again: git runs no hook for what is there already.
 const RetryPrefix = "refs/retry/"
-
-// Decision is what a push asks for.
-type Decision struct {
-	Requests []Request // in the order in which they are to be queued; Key, By and After are not filled in
-	Retries  []Update  // refs that were pushed to ask for a tag again: they are taken away once the request is queued
-	Notes    []string  // what else is to be said to whoever pushed
-}
-
-// Decide says what an accepted push asks for. It looks at nothing but its arguments.
-func Decide(policy config.Push, updates []Update) Decision {
-	var d Decision
-	pushed := map[string]Update{} // by tag
-	var names []string
-	for _, u := range updates {
-		tag, ok := strings.CutPrefix(u.Ref, tagsPrefix)
-		if retry, again := strings.CutPrefix(u.Ref, RetryPrefix); again && !u.Deleted() {
-			tag, ok = retry, true
-			d.Retries = append(d.Retries, u)
-		}
-		switch {
-		case !ok || u.Deleted():
-		case !matches(policy.Tags, tag):
-			d.Notes = append(d.Notes, fmt.Sprintf("%s: not deployed: it is none of %s", tag, strings.Join(policy.Tags, ", ")))
-		default:
-			if _, twice := pushed[tag]; !twice {
-				names = append(names, tag)
-			}
-			pushed[tag] = u
-		}
-	}
-	for i, tag := range gitrepo.Order(names) {
-		if i > 0 {
-			d.Notes = append(d.Notes, fmt.Sprintf("%s: not deployed: %s came with it", tag, d.Requests[0].Tag))
-			continue
-		}
-		d.Requests = append(d.Requests, Request{Command: Activate, Tag: tag, Ref: tagsPrefix + tag, Object: pushed[tag].New})
-	}
-	return d
-}
 
 // Accept queues what a push that git has accepted asks for, and sees that somebody serves the queue. The notes are for whoever
 // pushed. It is not cancelled: a request that is queued with an error is queued all the same.
 func (c *Client) Accept(ctx context.Context, updates []Update, by string) (waiting []Waiting, notes []string, err error) {
-	d := Decide(c.Config.Push, updates)
+	d := c.decide(ctx, updates)
 	if c.Config.Push.Reconcile == config.ReconcileDeploy { // before ours, which takes its place
 		d.Notes = append(d.Notes, c.reconcileBeside(ctx, updates)...)
 	}
@@ -132,12 +93,4 @@ func (c *Client) dropRetries(ctx context.Context, retries []Update) error {
 		err = errors.Join(err, repo.DropRef(ctx, u.Ref, u.New))
 	}
 	return errors.Join(err, repo.Close())
-}
-
-// matches says whether a ref's short name is one that patterns stand for.
-func matches(patterns []string, name string) bool {
-	return slices.ContainsFunc(patterns, func(pattern string) bool {
-		ok, err := path.Match(pattern, name)
-		return err == nil && ok
-	})
 }

@@ -29,6 +29,9 @@ type Waiting struct {
 	item    queue.Item
 }
 
+// Again is what to push so as to ask for it again.
+func (w Waiting) Again() string { return w.req.Again() }
+
 // Enqueue puts a request at the end of the queue and gives it its key. When it returns without an error the request is on the
 // disk, and will be exactly one run of the history, whatever happens to whoever asked for it.
 func (s *Site) Enqueue(req Request) (Waiting, error) {

@@ -121,10 +121,17 @@ func (s *Site) find(ctx context.Context, req Request, v view, repo func(tag stri
 		return target{}, err
 	}
 	name := req.Tag
-	if name == "" {
-		if name, err = s.newest(ctx, git, v.Ledger); err != nil {
-			return target{}, err
-		}
+	switch branch := req.branch(); {
+	case branch != "" && req.Command == Stage:
+		return s.chooseHead(git, req, v)
+	case branch != "":
+		name, err = s.cutHead(ctx, git, req)
+		req.Object = "" // it was the branch's
+	case name == "":
+		name, err = s.newest(ctx, git, v.Ledger)
+	}
+	if err != nil {
+		return target{}, err
 	}
 	tag, err := git.Resolve(ctx, name)
 	state := v.Ledger.Tags[name]

@@ -19,7 +19,10 @@ type Repo struct {
 
 // Open opens the repository at path itself: a bare repository, a .git directory, or the top of a work tree, linked ones and
 // submodules included. It does not look at path's parents: Find does. The error for what is none is objects.ErrNotRepo.
-func Open(path string) (*Repo, error) {
+func Open(path string) (*Repo, error) { return OpenWith(path, objects.Options{}) }
+
+// OpenWith is Open with options, for a hook to which git has not given the objects of a push for good yet.
+func OpenWith(path string, o objects.Options) (*Repo, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
@@ -28,7 +31,7 @@ func Open(path string) (*Repo, error) {
 	if err != nil {
 		return nil, err
 	}
-	store, err := objects.Open(dir)
+	store, err := objects.OpenWith(dir, o)
 	if errors.Is(err, objects.ErrNotRepo) {
 		return nil, notRepo(path)
 	}

@@ -195,6 +195,12 @@ func Newest(tags []string) (string, error) {
 	return v.tag, err
 }
 
+// Newer says whether a is a later version than b, of the same series and kind.
+func Newer(a, b string) bool {
+	x, y := readVersion(a), readVersion(b)
+	return x.kind != unversioned && x.kind == y.kind && x.series == y.series && compareVersions(x, y) > 0
+}
+
 func newest(tags []string) (version, error) {
 	var tops []version // the newest release of each series and kind
 	var pre string

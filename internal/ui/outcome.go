@@ -136,6 +136,9 @@ func defaultHints(r release.Run) []string {
 	log := fmt.Sprintf("rel log %d shows the run", r.Run)
 	switch r.Outcome {
 	case release.Staged:
+		if strings.HasPrefix(r.Ref, "refs/heads/") { // of which no tag tells
+			return nil
+		}
 		return []string{"rel activate " + Shell(r.To) + " goes live with it"}
 	case release.Refused:
 		return []string{log}

@@ -1,0 +1,86 @@
+package deploy
+
+import (
+	"context"
+	"path/filepath"
+	"strings"
+
+	"github.com/git-rel/rel/internal/config"
+	"github.com/git-rel/rel/internal/gitrepo"
+	"github.com/git-rel/rel/internal/objects"
+)
+
+// Quarantine is where git keeps the objects of a push while pre-receive decides: nowhere else are they to be found yet.
+func Quarantine(env map[string]string) objects.Options {
+	return objects.Options{ObjectDir: env["GIT_OBJECT_DIRECTORY"], Alternates: filepath.SplitList(env["GIT_ALTERNATE_OBJECT_DIRECTORIES"])}
+}
+
+// Judge says whether a push is to be accepted, before it is.
+func (s *Site) Judge(ctx context.Context, updates []Update, quarantine objects.Options) (Decision, error) {
+	facts, err := s.facts(ctx, updates, quarantine)
+	if err != nil {
+		return Decision{}, err
+	}
+	return Decide(s.Config.Push, facts, updates), nil
+}
+
+// decide says what a push that was accepted asks for. What cannot be known is no reason not to deploy it: the run will see.
+func (s *Site) decide(ctx context.Context, updates []Update) Decision {
+	facts, err := s.facts(ctx, updates, objects.Options{})
+	d := Decide(s.Config.Push, facts, updates)
+	for _, reject := range append(d.Rejects, err) {
+		if reject != nil { // it came past pre-receive, or this is not the rel.toml that it was judged by
+			d.note("%v", reject)
+		}
+	}
+	return d
+}
+
+// facts are what a decision on a push needs to know; with an error, what could be found.
+func (s *Site) facts(ctx context.Context, updates []Update, quarantine objects.Options) (Facts, error) {
+	f := Facts{Released: map[string]string{}, Received: map[string]gitrepo.Received{}, Rewound: map[string]bool{}}
+	v, err := s.look()
+	if err != nil {
+		return f, err
+	}
+	f.Live = v.Live.Tag
+	for tag, state := range v.Ledger.Tags {
+		if state.Commit != "" {
+			f.Released[tag] = state.Commit
+		}
+	}
+	dir, err := s.RepoDir()
+	if err != nil {
+		return f, err
+	}
+	repo, err := gitrepo.OpenWith(dir, quarantine)
+	if err != nil {
+		return f, err
+	}
+	defer repo.Close()
+	for _, u := range updates {
+		if err := f.add(ctx, s.Config.Push, repo, u); err != nil {
+			return f, err
+		}
+	}
+	return f, nil
+}
+
+// add learns what a ref that the policy is about is to name, and of a branch whether it goes forward.
+func (f *Facts) add(ctx context.Context, policy config.Push, repo *gitrepo.Repo, u Update) error {
+	tag, branch := about(policy, u)
+	if tag+branch == "" || u.Deleted() {
+		return nil
+	}
+	received, err := repo.Received(u.New)
+	if err != nil {
+		return err
+	}
+	f.Received[u.New] = received
+	if branch == "" || u.Created() || strings.HasPrefix(u.Ref, RetryPrefix) {
+		return nil
+	}
+	forward, err := repo.Ancestor(ctx, u.Old, u.New)
+	f.Rewound[u.Ref] = !forward
+	return err
+}
