@@ -99,7 +99,7 @@ func (d *Decision) sort(policy config.Push, updates []Update) (tags, branches ma
 			tags[tag] = u
 		case branch != "":
 			branches[branch] = u
-		case name != u.Ref && !u.Deleted():
+		case name != u.Ref && !u.Deleted() && len(policy.Tags) > 0:
 			d.note("%s: not deployed: it is none of %s", name, strings.Join(policy.Tags, ", "))
 		}
 	}

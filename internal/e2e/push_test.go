@@ -40,8 +40,6 @@ func newPushSite(t *testing.T, o options) *pushSite {
 	must(t, err)
 	must(t, os.WriteFile(path, bytes.Replace(text, fmt.Appendf(nil, "repo = %q\n", s.repo), nil, 1), 0o644))
 	s.want(release.ExitDone, "init")
-	hook := fmt.Sprintf("#!/bin/sh\nexec '%s' -C '%s' hook post-receive\n", s.rel, s.dir)
-	must(t, os.WriteFile(filepath.Join(s.bare, "hooks", "post-receive"), []byte(hook), 0o755))
 	return s
 }
 

@@ -198,7 +198,7 @@ func Newest(tags []string) (string, error) {
 // Newer says whether a is a later version than b, of the same series and kind.
 func Newer(a, b string) bool {
 	x, y := readVersion(a), readVersion(b)
-	return x.kind != unversioned && x.kind == y.kind && x.series == y.series && compareVersions(x, y) > 0
+	return x.kind != unversioned && x.kind == y.kind && x.series == y.series && compareVersions(&x, &y) > 0
 }
 
 func newest(tags []string) (version, error) {
