@@ -239,6 +239,9 @@ func (c *Config) checkPush(k *checker) {
 	for _, branch := range slices.Sorted(maps.Keys(c.Push.Branches)) {
 		k.pattern("push.branches", branch)
 		k.oneOf("push.branches."+branch, c.Push.Branches[branch], branchActions)
+		if c.Sign.Require && c.Push.Branches[branch] == BranchCut {
+			k.bad("push.branches."+branch, "cut makes a tag that nobody signs, and sign.require takes none")
+		}
 	}
 	k.oneOf("push.lightweight", c.Push.Lightweight, lightweights)
 	if size := c.Push.MaxInput; size != "" && !gitSize.MatchString(size) {

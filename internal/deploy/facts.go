@@ -38,7 +38,7 @@ func (s *Site) decide(ctx context.Context, updates []Update) Decision {
 
 // facts are what a decision on a push needs to know; with an error, what could be found.
 func (s *Site) facts(ctx context.Context, updates []Update, quarantine objects.Options) (Facts, error) {
-	f := Facts{Released: map[string]string{}, Received: map[string]gitrepo.Received{}, Rewound: map[string]bool{}}
+	f := Facts{Released: map[string]string{}, Received: map[string]gitrepo.Received{}, Rewound: map[string]bool{}, Untrusted: map[string]error{}}
 	v, err := s.look()
 	if err != nil {
 		return f, err
@@ -63,7 +63,14 @@ func (s *Site) facts(ctx context.Context, updates []Update, quarantine objects.O
 			return f, err
 		}
 	}
-	return f, nil
+	if !s.Config.Sign.Require {
+		return f, nil
+	}
+	trust, err := s.Trust()
+	if err != nil {
+		return f, err
+	}
+	return f, f.judge(trust, s.Config.Push, repo, updates)
 }
 
 // add learns what a ref that the policy is about is to name, and of a branch whether it goes forward.
@@ -83,4 +90,22 @@ func (f *Facts) add(ctx context.Context, policy config.Push, repo *gitrepo.Repo,
 	forward, err := repo.Ancestor(ctx, u.Old, u.New)
 	f.Rewound[u.Ref] = !forward
 	return err
+}
+
+// judge learns which tags nobody trusted has signed.
+func (f *Facts) judge(trust *gitrepo.Trust, policy config.Push, repo *gitrepo.Repo, updates []Update) error {
+	for _, u := range updates {
+		tag, _ := about(policy, u)
+		if tag == "" || u.Deleted() {
+			continue
+		}
+		id, err := objects.ParseID(u.New)
+		if err != nil {
+			return err
+		}
+		if _, err := trust.Verify(repo.Objects(), tagsPrefix+tag, id); err != nil {
+			f.Untrusted[tag] = err
+		}
+	}
+	return nil
 }

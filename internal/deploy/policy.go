@@ -21,6 +21,8 @@ type Facts struct {
 	Released map[string]string           // the commit that each tag was released as
 	Received map[string]gitrepo.Received // what refs are to name, by the object's id; what is missing here cannot be read
 	Rewound  map[string]bool             // refs of branches whose new head does not follow the old one
+
+	Untrusted map[string]error // with sign.require, what is wrong with the signature of a tag
 }
 
 // Decision is what a push asks for.
@@ -116,6 +118,8 @@ func (d *Decision) judgeTag(facts Facts, tag string, u Update) {
 		d.Rejects = append(d.Rejects, gitrepo.CheckName(tag))
 	case !u.Created():
 		d.reject("%s: is here as %.12s, and a release's tag is not moved", tag, u.Old).Hint("cut a new tag for the new commit")
+	case facts.Untrusted[tag] != nil:
+		d.Rejects = append(d.Rejects, facts.Untrusted[tag])
 	case released != "" && commit != "" && commit != released:
 		d.reject("%s: was released as %.12s, and is %.12s now", tag, released, commit).Hint("cut a new tag for the new commit")
 	}

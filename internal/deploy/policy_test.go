@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -37,7 +38,8 @@ func TestDecide(t *testing.T) {
 			"t2":    {Kind: objects.KindCommit, Commit: "c2", Annotated: true},
 			"t9":    {Kind: objects.KindCommit, Commit: "c9", Annotated: true},
 		},
-		Rewound: map[string]bool{"refs/heads/main": true, "refs/heads/try/a": true},
+		Untrusted: map[string]error{"v6": errors.New("v6: not signed")},
+		Rewound:   map[string]bool{"refs/heads/main": true, "refs/heads/try/a": true},
 	}
 	for _, test := range []struct {
 		name    string
@@ -55,6 +57,7 @@ func TestDecide(t *testing.T) {
 		{"one of what is live", []string{"- t9 refs/tags/v1.4", "a b refs/heads/other"}, "activate v1.4 t9", "", ""},
 		{"moved", []string{"t2 t9 refs/tags/v1.4"}, "", "v1.4: is here as t2, and a release's tag is not moved", ""},
 		{"moved, and no release", []string{"t2 t9 refs/tags/nightly"}, "", "", "nightly: not deployed"},
+		{"not signed", []string{"- t9 refs/tags/v6"}, "", "v6: not signed", ""},
 		{"deleted", []string{"t2 - refs/tags/v1.4"}, "", "v1.4: a release's tag is not deleted", ""},
 		{"deleted, and no release", []string{"t2 - refs/tags/nightly"}, "", "", ""},
 		{"lightweight", []string{"- light refs/tags/v1.4"}, "", "v1.4: a lightweight tag", ""},
