@@ -154,7 +154,7 @@ func (s *site) processes() []proc.Process {
 	must(s.t, err)
 	return slices.DeleteFunc(all, func(p proc.Process) bool {
 		cwd, _ := os.Readlink(fmt.Sprintf("/proc/%d/cwd", p.PID)) // empty where it is gone meanwhile
-		mine := cwd == s.run || within(cwd, s.dir) || strings.Contains(proc.Cmdline(p.PID), s.dir)
+		mine := cwd == s.run || within(cwd, s.dir) || within(cwd, s.repo) || strings.Contains(proc.Cmdline(p.PID), s.dir)
 		return !mine || p.PID == os.Getpid()
 	})
 }
