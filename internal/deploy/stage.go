@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/git-rel/rel/internal/disk"
 	"github.com/git-rel/rel/internal/export"
@@ -89,7 +87,10 @@ func told(drift []store.Drift) string {
 
 // make exports and builds the target. Whatever goes wrong, what it made is removed again: without a manifest it is nothing.
 func (r *run) make(ctx context.Context) (err error) {
-	id := r.newID()
+	id, err := r.newID()
+	if err != nil {
+		return err
+	}
 	defer func() {
 		if err != nil {
 			r.warn(errors.Join(disk.RemoveAll(r.Root.TempDir(id)), r.Root.Remove(id)))
@@ -140,26 +141,6 @@ func (r *run) buildLeftTags(id release.ID) error {
 	r.to = release.Release{}
 	return release.Errorf(release.ExitRefused, "the build has changed what was tagged: %s", told(drift)).
 		Hint("let it write to a file of its own, or take that one out of git")
-}
-
-// newID is an id that no release has: two exports of one tag within a second get different seconds.
-func (r *run) newID() release.ID {
-	for at := r.Now(); ; at = at.Add(time.Second) {
-		id := release.NewID(at, r.target.Tag.Name)
-		if !r.taken(id) {
-			return id
-		}
-	}
-}
-
-// taken says whether there is a release of that id, or the remains of one.
-func (s *Site) taken(id release.ID) bool {
-	for _, path := range []string{s.Root.ReleaseDir(id), s.Root.TempDir(id), s.Root.State("manifests", string(id))} {
-		if _, err := os.Lstat(path); err == nil {
-			return true
-		}
-	}
-	return false
 }
 
 // drift is which tagged files of a release are not as they were tagged. What the service itself writes beside them is no drift.
