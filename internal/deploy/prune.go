@@ -81,12 +81,6 @@ func (r *run) prune(ctx context.Context) (string, error) {
 
 // pin keeps git from collecting the commits of the releases that can be gone back to.
 func (r *run) pin(ctx context.Context) error {
-	var commits []string
-	for _, one := range r.releases() {
-		if one.Commit != "" {
-			commits = append(commits, one.Commit)
-		}
-	}
 	repo, err := r.open()
 	if err != nil {
 		return nil // a rollback needs no repository
@@ -94,6 +88,12 @@ func (r *run) pin(ctx context.Context) error {
 	id, err := r.Root.ID()
 	if err != nil {
 		return err
+	}
+	var commits []string
+	for _, one := range r.releases() {
+		if one.Commit != "" && !r.neverMirrored(repo, one.Commit) {
+			commits = append(commits, one.Commit)
+		}
 	}
 	return repo.Pin(context.WithoutCancel(ctx), id, commits)
 }

@@ -25,7 +25,7 @@ import (
 // credentials, no hook, no rewritten address, no filter, no program but ssh, as its owner's ~/.ssh/config has it, which asks nobody
 // anything. What a server needs beside that (http.proxy, credential.helper, fetch.fsck.*) a person sets in the mirror itself.
 type Mirror struct {
-	Dir     string // of the mirror; the directory it lies in is there
+	Dir     string // of the mirror. The directory it lies in is made with it; what that one lies in is there
 	Remote  release.Remote
 	Env     []string // git's environment, see proc.Environment; what Mirror itself needs in it is added
 	Hold    *os.File // see proc.Command
@@ -88,6 +88,9 @@ func (m Mirror) late() error {
 
 // prepare makes the mirror if it is not there, and removes what a fetch that was killed has left in it: nobody else writes here.
 func (m Mirror) prepare(ctx context.Context, format string) error {
+	if err := m.makeAbove(); err != nil {
+		return err
+	}
 	if err := disk.RemoveAll(m.Dir + ".new"); err != nil {
 		return err
 	}
@@ -99,6 +102,20 @@ func (m Mirror) prepare(ctx context.Context, format string) error {
 		return err
 	}
 	return m.tidy()
+}
+
+// makeAbove makes the directory that the mirror lies in.
+func (m Mirror) makeAbove() error {
+	dir := filepath.Dir(m.Dir)
+	above, err := disk.OpenDir(filepath.Dir(dir))
+	if err != nil {
+		return err
+	}
+	made, err := above.MkdirAll(filepath.Base(dir), 0o755)
+	if err == nil {
+		err = made.Close()
+	}
+	return errors.Join(err, above.Close())
 }
 
 // make makes the mirror under another name, which it has until it is whole.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"path/filepath"
 
-	"github.com/git-rel/rel/internal/disk"
 	"github.com/git-rel/rel/internal/objects"
 	"github.com/git-rel/rel/internal/release"
 )
@@ -86,18 +85,7 @@ func (m *Modules) allowed(remote release.Remote) bool {
 }
 
 func (m *Modules) fetch(ctx context.Context, mirror Mirror, commit string) error {
-	above, err := disk.OpenDir(filepath.Dir(m.Dir))
-	if err != nil {
-		return err
-	}
-	dir, err := above.MkdirAll(filepath.Base(m.Dir), 0o755)
-	if err = errors.Join(err, above.Close()); err != nil {
-		return err
-	}
-	if err := dir.Close(); err != nil {
-		return err
-	}
-	err = mirror.FetchCommit(ctx, commit)
+	err := mirror.FetchCommit(ctx, commit)
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
