@@ -1,7 +1,6 @@
 package gitrepo
 
 import (
-	"bufio"
 	"bytes"
 	"cmp"
 	"crypto/sha256"
@@ -19,56 +18,6 @@ import (
 	"github.com/git-rel/rel/internal/objects"
 	"github.com/git-rel/rel/internal/release"
 )
-
-// keyringFile is a file of OpenPGP public keys.
-type keyringFile struct {
-	path string
-	keys openpgp.EntityList
-}
-
-// parseKeyring reads what gpg --export wrote, with --armor or without; several armoured exports may stand in one file.
-func parseKeyring(file TrustFile) (keyringFile, error) {
-	f := keyringFile{path: file.Path}
-	if file.Path == "" {
-		return f, nil
-	}
-	var err error
-	if bytes.Contains(file.Data, []byte(begin+openpgp.PublicKeyType+dashes)) {
-		f.keys, err = armouredKeys(file.Data)
-	} else {
-		f.keys, err = openpgp.ReadKeyRing(bytes.NewReader(file.Data))
-	}
-	if err == nil && len(f.keys) == 0 {
-		err = errors.New("it holds no key")
-	}
-	if err != nil {
-		return f, release.Errorf(release.ExitError, "%s: not a keyring that can be read: %w", file.Path, err).
-			Hint("gpg --export --armor KEY... > %s makes one", file.Path)
-	}
-	return f, nil
-}
-
-func armouredKeys(data []byte) (openpgp.EntityList, error) {
-	var all openpgp.EntityList
-	in := bufio.NewReader(bytes.NewReader(data))
-	for {
-		block, err := armor.Decode(in)
-		if errors.Is(err, io.EOF) {
-			return all, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		if block.Type != openpgp.PublicKeyType {
-			return nil, fmt.Errorf("a %q stands where a public key is wanted", block.Type)
-		}
-		keys, err := openpgp.ReadKeyRing(block.Body)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, keys...)
-	}
-}
 
 // check finds the signer of an OpenPGP signature over payload. A key must have been valid both at the tag's time and when the
 // signature says it was made, which is a little later.

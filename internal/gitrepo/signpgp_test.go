@@ -1,12 +1,17 @@
 package gitrepo
 
 import (
+	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ProtonMail/go-crypto/openpgp"
+	"github.com/ProtonMail/go-crypto/openpgp/armor"
+	"github.com/ProtonMail/go-crypto/openpgp/packet"
 )
 
 // pgp is a home of GnuPG, whose clock can be set.
@@ -133,14 +138,29 @@ func TestVerifyPGP(t *testing.T) {
 		}
 	})
 	p.git("config", "gpg.program", p.at("now"))
+	before := func() string { return p.export("--armor", "dana", "gone", "master") }
+	first, second := before(), before()
 	t.Run("extended", func(t *testing.T) { // after which only a self-signature is left that is younger than the tag
 		p.run(p.at("20260601T000000"), "--quick-set-expire", p.fingerprint("dana"), "1y")
+		p.run(p.at("20260201T000000"), "--quick-set-expire", p.fingerprint("master"), "1y", "*")
 		p.agree(t, "dana", "", p.export("dana"), "dana@example.org", "")
 		p.agree(t, "later", "", p.export("dana"), "dana@example.org", "")
+		p.agree(t, "sublater", "", p.export("master"), "master@example.org", "")
 	})
 	t.Run("revoked", func(t *testing.T) {
 		p.revoke("gone")
 		p.agree(t, "gone", "", p.export("gone", "rsa"), "", "signed with a revoked key (OpenPGP ")
+	})
+	t.Run("copies", func(t *testing.T) { // of a key, in the order in which they were exported, and in the other
+		after := p.export("--armor", "dana", "gone", "master")
+		p.join(first, after)
+		p.join(after, second)
+		for _, keyring := range []string{first, after} {
+			p.agree(t, "gone", "", keyring, "", "signed with a revoked key (OpenPGP ")
+			p.agree(t, "later", "", keyring, "dana@example.org", "")
+			p.agree(t, "dana", "", keyring, "dana@example.org", "")
+			p.agree(t, "sublater", "", keyring, "master@example.org", "")
+		}
 	})
 }
 
@@ -187,8 +207,57 @@ func (p *pgp) revoke(name string) {
 	p.run(p.at("now"), "--import", path)
 }
 
+// TestRevokedSubkey is of a subkey that only the other copy of its key revokes, or has at all.
+func TestRevokedSubkey(t *testing.T) {
+	key, err := openpgp.NewEntity("dana", "", "dana@example.org", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	export := func() string {
+		var b bytes.Buffer
+		if err := key.Serialize(&b); err != nil {
+			t.Fatal(err)
+		}
+		return b.String()
+	}
+	without := export()
+	if err := key.AddSigningSubkey(nil); err != nil {
+		t.Fatal(err)
+	}
+	subkey := &key.Subkeys[len(key.Subkeys)-1]
+	with := export()
+	if err := key.RevokeSubkey(subkey, packet.KeyCompromised, "stolen", nil); err != nil {
+		t.Fatal(err)
+	}
+	revoked := export()
+	for _, data := range []string{without + with + revoked, revoked + with + without, with + revoked + without} {
+		trust, err := NewTrust(TrustFile{}, TrustFile{Path: "keys", Data: []byte(data)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys := trust.keyring.keys.KeysById(subkey.PublicKey.KeyId)
+		if len(keys) != 1 || len(keys[0].Revocations) == 0 {
+			t.Errorf("%d keys: %+v", len(keys), keys)
+		}
+	}
+}
+
 func TestKeyringErrors(t *testing.T) {
+	key, err := openpgp.NewEntity("dana", "", "dana@example.org", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var whole, armoured, named bytes.Buffer
+	out, err := armor.Encode(&armoured, openpgp.PublicKeyType, nil)
+	for _, err := range []error{err, key.Serialize(&whole), key.Serialize(out), out.Close(), key.PrimaryKey.Serialize(&named)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 	for name, data := range map[string]string{
+		// one that cannot be read may be the younger copy of the other
+		"no user": whole.String() + named.String(), "cut short": whole.String() + whole.String()[:whole.Len()-20],
+		"mixed": armoured.String() + whole.String(), "mixed otherwise": whole.String() + armoured.String(),
 		"empty": "", "text": "hello\n", "armour": "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nAAAA\n-----END PGP PUBLIC KEY BLOCK-----\n",
 	} {
 		if _, err := NewTrust(TrustFile{}, TrustFile{Path: "keys", Data: []byte(data)}); err == nil ||
