@@ -286,3 +286,14 @@ func (c *Config) Digest() string {
 	}
 	return hex.EncodeToString(sum.Sum(nil))
 }
+
+// Recipe changes with every setting that decides what a release is made of: the same tag makes another one under another.
+func (c *Config) Recipe() string {
+	e := c.Export
+	sum := sha256.New()
+	fmt.Fprintf(sum, "%q %t %q %q %q %q", e.Path, e.Attributes, e.Submodules, e.LFS, c.Shared, c.Build.Run)
+	if c.Build.Run != "" {
+		fmt.Fprintf(sum, " %q", c.Env)
+	}
+	return hex.EncodeToString(sum.Sum(nil))
+}

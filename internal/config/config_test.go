@@ -296,3 +296,30 @@ func plain(t testing.TB) []byte {
 	}
 	return text
 }
+
+func TestRecipe(t *testing.T) {
+	recipe := func(text string) string {
+		t.Helper()
+		c, err := Parse([]byte(text), "x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c.Recipe()
+	}
+	for text, changes := range map[string]bool{
+		"[export]\npath = 'app'": true, "[export]\nattributes = false": true, "[export]\nsubmodules = 'empty'": true, "[export]\nlfs = 'pointer'": true,
+		"[shared]\ndirs = ['log']": true, "[shared]\nfiles = ['log']": true, "[build]\nrun = 'make'": true,
+		"[export]\nreuse = true": false, "[export]\nsubmodule_urls = ['https://example.org/*']": false, "[build]\ntimeout = '1m'": false,
+		"[env]\nA = 'b'": false, "keep = 9": false, "[live]\npath = 'www'": false,
+	} {
+		if got := recipe(text) != recipe(""); got != changes {
+			t.Errorf("%q: changed %v, want %v", text, got, changes)
+		}
+	}
+	if build := "[build]\nrun = 'make'\n"; recipe(build) == recipe(build+"[env]\nA = 'b'") {
+		t.Error("a build has another environment, and makes the same release")
+	}
+	if recipe("[shared]\ndirs = ['a']") == recipe("[shared]\nfiles = ['a']") {
+		t.Error("a shared directory is a shared file")
+	}
+}

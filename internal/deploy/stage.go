@@ -26,6 +26,10 @@ func (r *run) stage(ctx context.Context) error {
 			return err
 		}
 	}
+	if old := r.target.Outdated; old != "" {
+		r.rec.Step = release.StepExport
+		r.note("%s was made by other settings of [export], [build] or [shared]: exporting it again", old)
+	}
 	if r.to.ID == "" {
 		if err := r.makeOrTake(ctx); err != nil {
 			return err
@@ -118,7 +122,9 @@ func (r *run) make(ctx context.Context) (err error) {
 	}
 	tag := r.target.Tag
 	r.manifest = release.Manifest{
-		Release: release.Release{ID: id, Tag: tag.Name, Commit: tag.Commit, Tree: tag.Tree, Signer: r.target.Signer, Created: r.Now().UTC()},
+		Release: release.Release{
+			ID: id, Tag: tag.Name, Commit: tag.Commit, Tree: tag.Tree, Signer: r.target.Signer, Created: r.Now().UTC(), Recipe: r.Config.Recipe(),
+		},
 		Entries: entries,
 	}
 	if err := r.Root.Seal(&r.manifest); err != nil {

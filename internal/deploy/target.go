@@ -15,6 +15,7 @@ import (
 type target struct {
 	Tag      release.Tag
 	Release  release.Release // its ID is empty where the tag must be exported
+	Outdated release.ID      // a release of the tag that is on disk and was made by other settings
 	OnceLive bool            // Release was live before
 	Checked  string          // the digest of the gates that Release passed
 	Signer   string          // of the tag, where signatures are judged
@@ -156,6 +157,9 @@ func (s *Site) find(ctx context.Context, req Request, v view, repo func(tag stri
 	}
 	t.Release = v.onDisk(tag.Name, tag.Commit)
 	t.describe(state)
+	if recipe := t.Release.Recipe; recipe != "" && recipe != s.Config.Recipe() && (req.Command != Rollback || !t.OnceLive) {
+		return target{Tag: tag, Outdated: t.Release.ID}, nil // what was live is gone back to as it was
+	}
 	return t, nil
 }
 

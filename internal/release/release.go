@@ -60,6 +60,7 @@ type Release struct {
 	Tree    string    `json:"tree"`
 	Created time.Time `json:"created"`
 	Signer  string    `json:"signer,omitempty"`  // of the tag, as verified when it was staged; empty where nothing was
+	Recipe  string    `json:"recipe,omitempty"`  // digest of the settings that it was made by; empty where none was noted
 	Adopted bool      `json:"adopted,omitempty"` // made by init --adopt: its Tag is its ID, no commit, never pruned
 	Inode   uint64    `json:"inode"`             // of its directory: what tells it apart at a live path that is a real directory
 	Birth   int64     `json:"birth"`             // its directory's birth time, ns since the epoch; 0 where the file system has none
