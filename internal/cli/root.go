@@ -106,7 +106,8 @@ func (a *app) prune() *cobra.Command {
 	cmd := a.command(spec{
 		use: "prune [flags]", short: "remove old releases", group: groupRoot, args: cobra.NoArgs,
 		long: `Remove old releases, as keep, keep_failed and keep_staged say. Never removed: the live one, the previous one, an
-adopted one, and one that a running process still uses. What was kept aside for the next export goes, too.`,
+adopted one, and one that a running process still uses. What was kept aside for the next export goes, too, and so do
+mirrors of repositories that no release on disk comes from.`,
 		example: "  rel prune --dry-run\n  rel prune",
 		exits:   []int{release.ExitLocked},
 		run: func(cmd *cobra.Command, args []string) error {
@@ -121,6 +122,9 @@ adopted one, and one that a running process still uses. What was kept aside for 
 			err = a.result(pruned, func() {
 				for _, id := range pruned.Removed {
 					a.out.Line("%s", id)
+				}
+				for _, mirror := range pruned.Mirrors {
+					a.out.Line("%s", mirror)
 				}
 				a.out.Info("%s", ui.Count(len(pruned.Removed), "release")+map[bool]string{true: " would go", false: " removed"}[dryRun])
 			})

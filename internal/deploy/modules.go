@@ -18,7 +18,7 @@ func (s *Site) modules(hold *os.File, fetch func(path string, remote release.Rem
 		return nil, fmt.Errorf("export.submodule_urls: %w", err)
 	}
 	return &gitrepo.Modules{
-		Mirror: s.mirror(hold), Dir: s.Root.State("modules"), Allow: allow, Fetch: fetch,
+		Mirror: s.mirror(hold), Dir: s.moduleMirrors(), Allow: allow, Fetch: fetch,
 	}, nil
 }
 

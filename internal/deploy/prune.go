@@ -19,6 +19,7 @@ type Pruned struct {
 	Removed []release.ID `json:"removed"`
 	InUse   []string     `json:"in_use"`
 	Failed  []string     `json:"failed"`
+	Mirrors []string     `json:"mirrors"` // that it removed, too: their paths
 }
 
 // Prune removes old releases by the configured retention, under the lock.
@@ -36,7 +37,12 @@ func (s *Site) Prune(ctx context.Context, dryRun bool) (Pruned, error) {
 			return Pruned{}, err
 		}
 	}
-	return s.pruneLocked(dryRun, false, "")
+	pruned, err := s.pruneLocked(dryRun, false, "")
+	if err != nil {
+		return pruned, err
+	}
+	pruned.Mirrors, err = s.pruneMirrors(ctx, pruned.Removed, dryRun)
+	return pruned, err
 }
 
 // nothingPending is the error where a run crashed and is not recovered. The caller holds the lock.
@@ -105,7 +111,7 @@ func (s *Site) pruneLocked(dryRun, spare bool, staged release.ID) (Pruned, error
 	if err != nil {
 		return Pruned{}, err
 	}
-	pruned := Pruned{Removed: []release.ID{}, InUse: []string{}, Failed: []string{}}
+	pruned := Pruned{Removed: []release.ID{}, InUse: []string{}, Failed: []string{}, Mirrors: []string{}}
 	victims := s.victims(v, staged)
 	if len(victims) == 0 {
 		return pruned, nil

@@ -21,7 +21,7 @@ func (s *Site) mirror(hold *os.File) gitrepo.Mirror {
 // mirrorDir is where the mirror of a repository that is elsewhere is, once something was fetched: each address has one of its own, so
 // that no tag of one is ever taken for another's.
 func (s *Site) mirrorDir(remote release.Remote) string {
-	return filepath.Join(s.Root.State("repo"), gitrepo.MirrorName(remote))
+	return filepath.Join(s.repoMirrors(), gitrepo.MirrorName(remote))
 }
 
 // mirrored is the mirror that tags come from; an error where nothing was fetched yet.

@@ -206,6 +206,7 @@ func (r *run) end(ctx context.Context, runErr error) {
 		unlock()
 	}
 	if r.hold != nil {
+		r.warn(r.repackMirrors(ctx))
 		r.warn(r.hold.Close())
 	}
 	if r.modules != nil {

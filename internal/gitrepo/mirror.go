@@ -32,6 +32,9 @@ type Mirror struct {
 	Timeout time.Duration
 }
 
+// unfinished ends the name that a mirror has while it is made, or removed.
+const unfinished = ".new"
+
 // commitRef is the ref that keeps a commit that was asked for, and says that all that it needs is here.
 func commitRef(commit string) string { return "refs/rel/commits/" + commit }
 
@@ -91,7 +94,7 @@ func (m Mirror) prepare(ctx context.Context, format string) error {
 	if err := m.makeAbove(); err != nil {
 		return err
 	}
-	if err := disk.RemoveAll(m.Dir + ".new"); err != nil {
+	if err := disk.RemoveAll(m.Dir + unfinished); err != nil {
 		return err
 	}
 	_, err := os.Lstat(m.Dir)
@@ -121,7 +124,7 @@ func (m Mirror) makeAbove() error {
 // make makes the mirror under another name, which it has until it is whole.
 func (m Mirror) make(ctx context.Context, format string) error {
 	build := m
-	build.Dir = m.Dir + ".new"
+	build.Dir = m.Dir + unfinished
 	if err := os.Mkdir(build.Dir, 0o755); err != nil {
 		return err
 	}
@@ -135,13 +138,13 @@ func (m Mirror) make(ctx context.Context, format string) error {
 	return disk.SyncDir(filepath.Dir(m.Dir))
 }
 
-// tidy removes lock files, which git leaves when it is killed and then waits for, and half-written packs.
+// tidy removes lock files, which git leaves when it is killed and then waits for, and half-written packs of a fetch or a repack.
 func (m Mirror) tidy() error {
 	return filepath.WalkDir(m.Dir, func(at string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
-		if name := d.Name(); strings.HasSuffix(name, ".lock") || strings.HasPrefix(name, "tmp_") {
+		if name := d.Name(); strings.HasSuffix(name, ".lock") || strings.HasPrefix(name, "tmp_") || strings.HasPrefix(name, ".tmp-") {
 			return os.Remove(at)
 		}
 		return nil

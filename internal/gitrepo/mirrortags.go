@@ -5,7 +5,6 @@ import (
 	"errors"
 	"strings"
 
-	"github.com/git-rel/rel/internal/disk"
 	"github.com/git-rel/rel/internal/objects"
 )
 
@@ -45,7 +44,7 @@ func (m Mirror) FetchTags(ctx context.Context, tag string) error {
 	if held, heldErr := m.HoldsTag(""); held || heldErr != nil || !says(err, "mismatched algorithms") {
 		return err
 	}
-	if err := disk.RemoveAll(m.Dir); err != nil { // nothing was fetched yet: the next is of the remote's format
+	if err := m.Remove(); err != nil { // nothing was fetched yet: the next is of the remote's format
 		return err
 	}
 	if err := m.prepare(ctx, objects.SHA256); err != nil {

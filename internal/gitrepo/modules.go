@@ -3,7 +3,9 @@ package gitrepo
 import (
 	"context"
 	"errors"
+	"maps"
 	"path/filepath"
+	"slices"
 
 	"github.com/git-rel/rel/internal/objects"
 	"github.com/git-rel/rel/internal/release"
@@ -108,6 +110,9 @@ func (m *Modules) opened(dir string) (*Repo, error) {
 	m.open[dir] = repo
 	return repo, nil
 }
+
+// Opened are the directories of the mirrors that were opened, in no order.
+func (m *Modules) Opened() []string { return slices.Collect(maps.Keys(m.open)) }
 
 // Close closes what was opened.
 func (m *Modules) Close() error {

@@ -234,7 +234,7 @@ func TestMirrorAfterACrash(t *testing.T) {
 		t.Fatal(err)
 	}
 	repo := m.wants(t, lib.dir, first)
-	for _, left := range []string{"config.lock", "packed-refs.lock", "shallow.lock", "refs/rel/commits/x.lock", "objects/pack/tmp_pack_abc"} {
+	for _, left := range []string{"config.lock", "packed-refs.lock", "shallow.lock", "refs/rel/commits/x.lock", "objects/pack/tmp_pack_abc", "objects/pack/.tmp-7-pack-abc.pack"} {
 		if err := os.WriteFile(filepath.Join(mirror, left), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -244,7 +244,7 @@ func TestMirrorAfterACrash(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.wants(t, lib.dir, second)
-	left, err := filepath.Glob(filepath.Join(mirror, "objects/pack/tmp_*"))
+	left, err := filepath.Glob(filepath.Join(mirror, "objects/pack/*tmp*"))
 	if err != nil || len(left) > 0 {
 		t.Errorf("%q, %v", left, err)
 	}
