@@ -1,6 +1,6 @@
 # make build   the program, in bin/rel
 # make test    everything that must hold, with the set-up it needs; SETUP=no leaves the machine's packages alone
-# make bench   the benchmarks
+# make bench   the tables of BENCHMARKS.md, in a quarter of an hour; BENCH= takes options, BENCH=--help names them
 
 GO          ?= go
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -43,7 +43,7 @@ fuzz:
 	@GO="$(GO)" .ci/fuzz $(FUZZSECONDS)
 
 bench:
-	$(GO) test -run '^$$' -bench . -benchmem ./...
+	@$(GO) run ./internal/bench $(BENCH)
 
 clean:
 	rm -rf bin

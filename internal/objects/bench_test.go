@@ -1,7 +1,6 @@
 package objects
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,79 +17,6 @@ func benchRepo(b *testing.B) string {
 	dir := newRepo(b, 30)
 	git(b, dir, "gc", "-q")
 	return filepath.Join(dir, ".git")
-}
-
-// BenchmarkOpenResolve opens a repository and resolves its last tag to a tree, as every command does first.
-func BenchmarkOpenResolve(b *testing.B) {
-	dir := benchRepo(b)
-	names := strings.Fields(git(b, dir, "for-each-ref", "--format=%(refname)", "refs/tags"))
-	tag := names[len(names)-1]
-	for b.Loop() {
-		s, err := Open(dir)
-		if err != nil {
-			b.Fatal(err)
-		}
-		id, err := s.Ref(tag)
-		if err != nil {
-			b.Fatal(err)
-		}
-		if id, err = s.Peel(id); err != nil {
-			b.Fatal(err)
-		}
-		if _, err = s.Commit(id); err != nil {
-			b.Fatal(err)
-		}
-		if err := s.Close(); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-// BenchmarkPeel10000 opens a repository with 10,000 annotated tags and peels all of them, with packed-refs' help and without.
-func BenchmarkPeel10000(b *testing.B) {
-	dir := b.TempDir()
-	git(b, dir, "init", "-q", "-b", "main")
-	var in strings.Builder
-	in.WriteString("commit refs/heads/main\ncommitter A <a@b> 1700000000 +0000\ndata 1\nx\n\n")
-	for i := range 10_000 {
-		fmt.Fprintf(&in, "tag v%d\nfrom refs/heads/main\ntagger A <a@b> %d +0000\ndata 6\nv%05d\n", i, 1700000000+i, i)
-	}
-	gitIn(b, dir, in.String(), "fast-import", "--quiet")
-	git(b, dir, "gc", "-q")
-	for _, known := range []bool{true, false} {
-		b.Run(fmt.Sprintf("packed-refs=%t", known), func(b *testing.B) {
-			for b.Loop() {
-				peelAll(b, filepath.Join(dir, ".git"), known)
-			}
-		})
-	}
-}
-
-func peelAll(b *testing.B, gitDir string, known bool) {
-	b.Helper()
-	s, err := Open(gitDir)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer s.Close()
-	refs, err := s.Refs("refs/tags/")
-	if err != nil || len(refs) != 10_000 {
-		b.Fatalf("%d refs, %v", len(refs), err)
-	}
-	for _, r := range refs {
-		id := r.Peeled
-		if !known {
-			id = ID{}
-		}
-		if id.IsZero() {
-			if id, err = s.Peel(r.ID); err != nil {
-				b.Fatal(err)
-			}
-		}
-		if id == r.ID {
-			b.Fatal("not peeled")
-		}
-	}
 }
 
 // BenchmarkReadTree reads all blobs of the newest tag's tree in the order of the packs.
