@@ -219,11 +219,14 @@ func (s *Site) checkHooks(ctx context.Context, repo *gitrepo.Repo, report *Check
 		all, err = lookAtHooks(dir)
 	}
 	ours := slices.ContainsFunc(all, func(h hook) bool { return h.ours })
+	other := slices.IndexFunc(all, func(h hook) bool { return h.ours && h.root != s.Root.Dir })
 	switch {
 	case err == nil && !ours && !s.ownRepo(repo): // nobody has asked for them
 	case err == nil && !ours:
 		report.addAs(findingWarn, "hooks", "", release.Errorf(release.ExitRefused, "%s: none of rel: a push deploys nothing", dir).
 			Hint("rel hook install makes it deploy"))
+	case err == nil && other >= 0 && !s.ownRepo(repo):
+		report.addAs(findingWarn, "hooks", "", release.Errorf(release.ExitRefused, "%s: a push deploys %s, which is another root", dir, all[other].root))
 	case err != nil && !s.ownRepo(repo):
 		report.addAs(findingWarn, "hooks", "", err)
 	case err != nil:
