@@ -77,7 +77,7 @@ func (a *app) showVerified(list []deploy.Verified) {
 			a.out.Line("%s: %s", ui.Escape(d.Path), d.What)
 		}
 		for _, path := range one.Extra {
-			a.out.Info("beside what was tagged: %s", path)
+			a.out.Info("beside what was tagged: %s", ui.Escape(path))
 		}
 		if len(one.Drift) == 0 {
 			a.out.Info("%s is as it was tagged", one.Tag)

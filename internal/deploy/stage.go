@@ -80,7 +80,7 @@ const driftTold = 5
 func told(drift []store.Drift) string {
 	var words []string
 	for _, d := range drift[:min(len(drift), driftTold)] {
-		words = append(words, d.Path+": "+d.What)
+		words = append(words, ui.Escape(d.Path)+": "+d.What)
 	}
 	text := strings.Join(words, ", ")
 	if more := len(drift) - len(words); more > 0 {
