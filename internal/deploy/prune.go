@@ -24,6 +24,9 @@ type Pruned struct {
 
 // Prune removes old releases by the configured retention, under the lock.
 func (s *Site) Prune(ctx context.Context, dryRun bool) (Pruned, error) {
+	if !s.Made() {
+		return Pruned{Removed: []release.ID{}, InUse: []string{}, Failed: []string{}}, nil
+	}
 	lock, err := s.lock(ctx)
 	if err != nil {
 		return Pruned{}, err
