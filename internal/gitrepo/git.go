@@ -9,9 +9,11 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
 
 	"github.com/git-rel/rel/internal/release"
 )
@@ -31,24 +33,28 @@ type gitError struct {
 	text    string // what it printed to stderr
 }
 
-// unread is what git says where ssh, or the other side, has said why.
-const unread = "Could not read from remote repository."
+// afterwards is what git says where ssh, the other side, or git itself has said why.
+var afterwards = []string{"Could not read from remote repository.", "the remote end hung up unexpectedly"}
 
-// Error is git's last complaint without its prefix.
+// Error is git's last complaint without its prefix; where that only follows from what stands above it, that.
 func (e *gitError) Error() string {
-	said := ""
+	first, above, said, follows := "", "", "", ""
 	for line := range strings.Lines(e.text) {
-		line = strings.TrimSpace(line)
-		for _, prefix := range []string{"fatal: ", "error: "} {
-			if rest, ok := strings.CutPrefix(line, prefix); ok && (rest != unread || said == "") {
-				said = rest
-			}
+		line = strings.TrimSpace(strings.TrimPrefix(line, "remote:"))
+		rest, fatal := strings.CutPrefix(line, "fatal: ")
+		if !fatal {
+			rest, fatal = strings.CutPrefix(line, "error: ")
 		}
-		if said == "" && line != "" && !strings.HasPrefix(line, "hint:") {
-			said = line
+		switch {
+		case fatal && slices.Contains(afterwards, rest):
+			said, follows = cmp.Or(said, above), rest
+		case fatal:
+			said = rest
+		case follows == "" && strings.ContainsFunc(line, unicode.IsLetter) && !strings.HasPrefix(line, "hint:"):
+			first, above = cmp.Or(first, line), line
 		}
 	}
-	return fmt.Sprintf("git %s: %s", e.command, cmp.Or(said, fmt.Sprintf("exit code %d", e.code)))
+	return fmt.Sprintf("git %s: %s", e.command, cmp.Or(said, first, follows, fmt.Sprintf("exit code %d", e.code)))
 }
 
 // git runs git in the repository and returns what it printed. Arguments are a vector: no shell sees them. The environment is
