@@ -41,7 +41,7 @@ func (m Mirror) FetchTags(ctx context.Context, tag string) error {
 		return err
 	}
 	err := m.fetchTags(ctx, tag)
-	if held, heldErr := m.HoldsTag(""); held || heldErr != nil || !says(err, "mismatched algorithms") {
+	if held, heldErr := m.HoldsTag(""); held || heldErr != nil || !otherFormat(err) {
 		return err
 	}
 	if err := m.Remove(); err != nil { // nothing was fetched yet: the next is of the remote's format
@@ -62,6 +62,12 @@ func (m Mirror) fetchTags(ctx context.Context, tag string) error {
 		return m.git(ctx, "update-ref", "-d", tagPrefix+tag)
 	}
 	return err
+}
+
+// otherFormat tells whether git ended since the remote's objects have names of another kind. The second is of protocol 0, as over an
+// sshd that lets no GIT_PROTOCOL through.
+func otherFormat(err error) bool {
+	return says(err, "mismatched algorithms") || says(err, "Server does not support this repository's object format")
 }
 
 // says tells whether git ended with these words.
