@@ -17,6 +17,7 @@ import (
 
 	"github.com/git-rel/rel/internal/export"
 	"github.com/git-rel/rel/internal/objects"
+	"github.com/git-rel/rel/internal/release"
 )
 
 // report is what a child prints of itself, as JSON: durations in nanoseconds.
@@ -58,7 +59,7 @@ func child(args []string) error {
 
 // exportTree is rel's full export.
 func exportTree(gitDir, commit, dir string) error {
-	store, plan, err := survey(gitDir, commit)
+	store, plan, err := survey(gitDir, commit, nil)
 	if err != nil {
 		return err
 	}
@@ -68,7 +69,7 @@ func exportTree(gitDir, commit, dir string) error {
 	return store.Close()
 }
 
-func survey(gitDir, commit string) (*objects.Store, *export.Plan, error) {
+func survey(gitDir, commit string, former []release.Entry) (*objects.Store, *export.Plan, error) {
 	store, err := objects.Open(gitDir)
 	if err != nil {
 		return nil, nil, err
@@ -77,7 +78,9 @@ func survey(gitDir, commit string) (*objects.Store, *export.Plan, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	plan, err := export.Survey(context.Background(), export.Source{Store: store, Commit: id, Tag: commit, GitDir: gitDir, Attributes: true})
+	plan, err := export.Survey(context.Background(), export.Source{
+		Store: store, Commit: id, Tag: commit, GitDir: gitDir, Attributes: true, Former: former,
+	})
 	return store, plan, err
 }
 

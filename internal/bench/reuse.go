@@ -36,7 +36,7 @@ func makeSpare(gitDir, commit, dir string) error {
 	if err := root.Make(); err != nil {
 		return err
 	}
-	objs, plan, err := survey(gitDir, commit)
+	objs, plan, err := survey(gitDir, commit, nil)
 	if err != nil {
 		return err
 	}
@@ -61,11 +61,14 @@ func reuseSpare(gitDir, commit, dir string) error {
 	if err != nil {
 		return err
 	}
-	spare, whole, err := root.TakeSpare()
+	spare, whole, err := root.Spare()
 	if err != nil || !whole {
 		return errors.Join(err, errors.New(dir+": no spare"))
 	}
-	objs, plan, err := survey(gitDir, commit)
+	objs, plan, err := survey(gitDir, commit, spare.Entries)
+	if err == nil {
+		err = root.TakeSpare()
+	}
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/git-rel/rel/internal/proc"
 	"github.com/git-rel/rel/internal/release"
 	"github.com/git-rel/rel/internal/service"
+	"github.com/git-rel/rel/internal/store"
 	"github.com/git-rel/rel/internal/worker"
 )
 
@@ -37,6 +38,7 @@ type run struct {
 	from     release.Release  // live when the run began; its ID is empty if nothing was
 	target   target           // what is to go live
 	plan     *export.Plan     // of the export, where one is needed
+	spare    store.Spare      // to be turned into the new release; its Dir is empty where there is none
 	to       release.Release  // the release that goes live; on the way back the one that was live
 	left     string           // the tag of the release that to takes the place of
 	doing    string           // the request's command, or "revert" on the way back

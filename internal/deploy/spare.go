@@ -10,6 +10,7 @@ import (
 	"github.com/git-rel/rel/internal/disk"
 	"github.com/git-rel/rel/internal/proc"
 	"github.com/git-rel/rel/internal/release"
+	"github.com/git-rel/rel/internal/store"
 )
 
 // whyNoReuse says why a directory that no process is seen to use may not be changed into another release, where some processes could
@@ -65,14 +66,30 @@ func nextSpare(v view, victims []release.ID, inUse map[release.ID]string) releas
 	return best
 }
 
+// findSpare reads what the spare was, where it may be turned into the next release.
+func (r *run) findSpare() {
+	r.spare = store.Spare{}
+	if r.Config.Export.Reuse == config.ReuseFalse {
+		return
+	}
+	spare, ok, err := r.Root.Spare()
+	r.warn(err)
+	if ok && err == nil {
+		r.spare = spare
+	}
+}
+
 // turnSpare turns the spare into the release id, ready to be published. It gives no entries where there is none that may be used:
 // then the release is to be exported in full. Once taken, the spare is gone, whatever comes.
 func (r *run) turnSpare(ctx context.Context, id release.ID, progress func(done, total int64)) (entries []release.Entry, kept int, err error) {
 	if r.Config.Export.Reuse == config.ReuseFalse {
 		return nil, 0, r.Root.DropSpare()
 	}
-	spare, ok, err := r.Root.TakeSpare()
-	if err != nil || !ok {
+	spare := r.spare
+	if spare.Dir == "" {
+		return nil, 0, nil
+	}
+	if err := r.Root.TakeSpare(); err != nil {
 		r.warn(err)
 		return nil, 0, nil
 	}
@@ -117,6 +134,7 @@ func (r *run) makeRoom(short error) (disk.Space, error) {
 	if !ok {
 		return disk.Space{}, short
 	}
+	r.spare = store.Spare{}
 	if err := r.Root.DropSpare(); err != nil {
 		return disk.Space{}, errors.Join(short, err)
 	}

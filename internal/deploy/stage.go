@@ -174,7 +174,10 @@ func (r *run) space(ctx context.Context) (string, error) {
 			return "", err
 		}
 	}
-	r.plan, err = export.Survey(ctx, r.source(repo, r.modules, commit, r.target.Tag.Name))
+	r.findSpare()
+	source := r.source(repo, r.modules, commit, r.target.Tag.Name)
+	source.Former = r.spare.Entries
+	r.plan, err = export.Survey(ctx, source)
 	if err != nil {
 		return "", err
 	}

@@ -40,6 +40,9 @@ type Source struct {
 	Attributes bool   // false: the tree as it is, .gitattributes ignored
 	Submodules string // what becomes of them: SubmodulesRefuse or "", SubmodulesEmpty, SubmodulesFetch
 	Module     Opener // of those of SubmodulesFetch
+
+	// Former are the entries of a former release, which is to be turned into this one: the blobs of its files need not be looked up.
+	Former []release.Entry
 }
 
 // Plan is what Survey found and Write writes. The sizes are before conversion.
@@ -54,6 +57,7 @@ type Plan struct {
 	files []file
 	links []link
 	order []int // indices of files, in the order in which to read them
+	known bool  // the sizes of some files are from Source.Former, and their place in order is not found yet
 	lfs   lfsContent
 }
 
@@ -63,7 +67,7 @@ type file struct {
 	path string
 	id   objects.ID
 	mode uint32 // release.ModeFile or ModeExec
-	size int64  // of the blob, or of content
+	size int64  // of the blob, or of content; unknown before it is measured
 	conv conversion
 
 	lfs     bool        // has filter=lfs

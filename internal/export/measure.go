@@ -14,11 +14,9 @@ import (
 
 // measure finds the sizes of all files and adds them up, and finds the content that Git LFS keeps.
 func (p *Plan) measure(ctx context.Context) error {
-	order, err := p.inPackOrder(ctx)
-	if err != nil {
+	if err := p.takeSizes(ctx); err != nil {
 		return err
 	}
-	p.order = order
 	if err := parallel(ctx, cores(), len(p.order), func(_, i int) error { return p.measureFile(&p.files[p.order[i]]) }); err != nil {
 		return err
 	}
@@ -33,35 +31,72 @@ func (p *Plan) measure(ctx context.Context) error {
 	return p.locateContent(ctx)
 }
 
+// takeSizes takes the sizes that Source.Former knows, and puts the files in order: first those, then the others as the packs have
+// them.
+func (p *Plan) takeSizes(ctx context.Context) error {
+	sizes := make(map[objects.ID]int64, len(p.src.Former))
+	for _, e := range p.src.Former {
+		if id, err := objects.ParseID(e.ID); err == nil && e.Kind == release.Tagged {
+			sizes[id] = e.Size
+		}
+	}
+	var known, others []int
+	for i := range p.files {
+		f := &p.files[i]
+		if size, ok := sizes[f.id]; ok {
+			f.size, known = size, append(known, i)
+		} else {
+			f.size, others = unknown, append(others, i)
+		}
+	}
+	others, err := p.inPackOrder(ctx, others)
+	p.order, p.known = append(known, others...), len(known) > 0
+	return err
+}
+
+// settleOrder puts all files that are left to write in the order of the packs.
+func (p *Plan) settleOrder(ctx context.Context) (err error) {
+	if p.known {
+		p.order, err = p.inPackOrder(ctx, p.order)
+		p.known = false
+	}
+	return err
+}
+
+// unknown is a size.
+const unknown = -1
+
 func (p *Plan) measureFile(f *file) error {
-	kind, size, err := f.in.Store.Header(f.id)
-	if err != nil {
-		return in(f.path, err)
+	if f.size == unknown {
+		kind, size, err := f.in.Store.Header(f.id)
+		if err != nil {
+			return in(f.path, err)
+		}
+		if kind != objects.KindBlob {
+			return release.Errorf(release.ExitRefused, "%s: a %s where a file should be", shown(f.path), kind).
+				Hint("git fsck %s shows what is wrong with the repository", f.in.commit)
+		}
+		f.size = size
 	}
-	if kind != objects.KindBlob {
-		return release.Errorf(release.ExitRefused, "%s: a %s where a file should be", shown(f.path), kind).
-			Hint("git fsck %s shows what is wrong with the repository", f.in.commit)
-	}
-	f.size = size
-	if size > rawOver && !f.conv.subst {
+	if f.size > rawOver && !f.conv.subst {
 		f.conv = conversion{}
 	}
 	return p.measurePointer(f)
 }
 
-// inPackOrder are the indices of files in the order in which the packs have their blobs: bases of deltas are then still at hand,
+// inPackOrder are these indices of files in the order in which the packs have their blobs: bases of deltas are then still at hand,
 // and files with the same content come together.
-func (p *Plan) inPackOrder(ctx context.Context) ([]int, error) {
+func (p *Plan) inPackOrder(ctx context.Context, files []int) ([]int, error) {
 	type at struct {
 		index, part, pack int
 		offset            int64
 	}
-	places := make([]at, len(p.files))
-	err := parallel(ctx, cores(), len(p.files), func(_, i int) error {
-		f := &p.files[i]
-		places[i] = at{index: i, part: f.in.number, pack: -1}
+	places := make([]at, len(files))
+	err := parallel(ctx, cores(), len(files), func(_, n int) error {
+		f := &p.files[files[n]]
+		places[n] = at{index: files[n], part: f.in.number, pack: -1}
 		if pack, offset, ok := f.in.Store.Position(f.id); ok {
-			places[i] = at{i, f.in.number, pack, offset}
+			places[n] = at{files[n], f.in.number, pack, offset}
 		}
 		return nil
 	})

@@ -204,7 +204,7 @@ func (c *clearing) sameContent(ctx context.Context, f *file, was release.Entry, 
 }
 
 // rest makes the plan one of what is missing.
-func (c *clearing) rest(context.Context) error {
+func (c *clearing) rest(ctx context.Context) error {
 	w, p := c.w, c.w.plan
 	total := len(p.order) + len(p.links)
 	p.order = slices.DeleteFunc(slices.Clone(p.order), func(i int) bool { return w.entries[i].Inode != 0 })
@@ -224,7 +224,7 @@ func (c *clearing) rest(context.Context) error {
 		p.Bytes += int64(len(l.target))
 	}
 	c.kept = total - len(p.order) - len(links)
-	return nil
+	return p.settleOrder(ctx)
 }
 
 // believed tells whether the stat data prove that a file is as it was when its entry was made, and ours alone.

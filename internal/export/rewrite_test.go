@@ -37,7 +37,9 @@ func former(t testing.TB, r repo, rev string) old {
 
 func rewrite(t testing.TB, r repo, rev string, was old) (entries []release.Entry, kept int, err error) {
 	t.Helper()
-	plan, err := Survey(context.Background(), r.source(rev))
+	src := r.source(rev)
+	src.Former = was.Entries
+	plan, err := Survey(context.Background(), src)
 	must(t, err)
 	return plan.Rewrite(context.Background(), was.Dir, was.Dir+"-new", was.Manifest, nil)
 }
@@ -116,6 +118,34 @@ func TestRewriteRandomTrees(t *testing.T) {
 	}
 	if kept < 30 {
 		t.Errorf("only %d files were kept in all", kept)
+	}
+}
+
+// A former release may turn out to be of no use after all: the plan then writes all that is in it, in the order of the packs.
+func TestWriteAfterFormer(t *testing.T) {
+	r := newRepo(t)
+	for i := range 100 {
+		r.write(fmt.Sprintf("d%d/f%d", i%7, i), fmt.Sprint("text ", i, "\n"))
+	}
+	r.commit("v1")
+	r.write("d1/new", "new\n")
+	r.commit("v2")
+	r.git("repack", "-adfq")
+	src := r.source("v2")
+	src.Former = former(t, r, "v1").Entries
+	plan, err := Survey(context.Background(), src)
+	must(t, err)
+	if !plan.known {
+		t.Error("no size is taken from the former release")
+	}
+	dir := filepath.Join(t.TempDir(), "release")
+	entries, err := plan.Write(context.Background(), dir, nil)
+	must(t, err)
+	sameAsWrite(t, r, "v2", dir, entries)
+	whole, err := Survey(context.Background(), r.source("v2"))
+	must(t, err)
+	if !slices.Equal(plan.order, whole.order) || plan.Bytes != whole.Bytes {
+		t.Errorf("%v, %d bytes; want %v, %d", plan.order, plan.Bytes, whole.order, whole.Bytes)
 	}
 }
 

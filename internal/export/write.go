@@ -19,7 +19,7 @@ import (
 //
 // On an error, also of a cancelled ctx, dir is left as it is, for the caller to remove. Refusals have ExitRefused.
 func (p *Plan) Write(ctx context.Context, dir string, progress func(done, total int64)) (entries []release.Entry, err error) {
-	if err := p.lfs.fetch(ctx); err != nil {
+	if err := errors.Join(p.lfs.fetch(ctx), p.settleOrder(ctx)); err != nil {
 		return nil, fmt.Errorf("%s: %w", p.src.Tag, err)
 	}
 	if err := os.Mkdir(dir, 0o755); err != nil {

@@ -18,7 +18,7 @@ const (
 	spareTree     = "tree"
 )
 
-// Spare is what was a release, taken to be turned into another one.
+// Spare is what was a release, set aside to be turned into another one.
 type Spare struct {
 	release.Manifest        // of what it was
 	Dir              string // .rel/spare/tree
@@ -89,21 +89,27 @@ func move(from *disk.Dir, name string, into *disk.Dir, to string) error {
 	return errors.Join(into.Sync(), from.Sync())
 }
 
-// TakeSpare takes the spare, if there is a whole one: its manifest is removed for good before anybody may change the tree, so
-// that a crash leaves what Sweep removes.
-func (r *Root) TakeSpare() (Spare, bool, error) {
+// Spare is the spare; ok is false where there is no whole one.
+func (r *Root) Spare() (s Spare, ok bool, err error) {
 	at, err := r.spareDir()
 	if err != nil {
-		return Spare{}, false, ignoreMissing(err)
+		return s, false, ignoreMissing(err)
 	}
-	s, whole, err := r.readSpare(at, readManifest)
-	if err == nil && whole {
-		err = at.Remove(spareManifest)
-		if err == nil {
-			err = at.Sync()
-		}
+	s, ok, err = r.readSpare(at, readManifest)
+	return s, ok, errors.Join(err, at.Close())
+}
+
+// TakeSpare takes the spare: its manifest is removed for good before anybody may change the tree, so that a crash leaves what
+// Sweep removes.
+func (r *Root) TakeSpare() error {
+	at, err := r.spareDir()
+	if err != nil {
+		return err
 	}
-	return s, whole && err == nil, errors.Join(err, at.Close())
+	if err = at.Remove(spareManifest); err == nil {
+		err = at.Sync()
+	}
+	return errors.Join(err, at.Close())
 }
 
 // PlaceSpare puts the spare, which has been turned into the release id, where Publish expects an exported one.

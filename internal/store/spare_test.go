@@ -20,7 +20,7 @@ func TestSpare(t *testing.T) {
 			r := open(t, t.TempDir(), l)
 			a, b, c := stage(t, r, 1), stage(t, r, 2), stage(t, r, 3)
 			doSwitch(t, r, c, "")
-			if _, ok, err := r.TakeSpare(); ok || err != nil || has(r) {
+			if _, ok, err := r.Spare(); ok || err != nil || has(r) {
 				t.Errorf("a spare from nowhere: %v", err)
 			}
 			was, err := r.Manifest(b)
@@ -34,12 +34,12 @@ func TestSpare(t *testing.T) {
 			if st, err := os.Stat(r.State(spareName)); err != nil || st.Mode().Perm() != 0o700 {
 				t.Errorf("%v, %v", st, err)
 			}
-			s, ok, err := r.TakeSpare()
-			must(t, err)
+			s, ok, err := r.Spare()
+			must(t, err, r.TakeSpare())
 			if !ok || s.ID != b || len(s.Entries) != len(was.Entries) || read(t, filepath.Join(s.Dir, "VERSION")) != string(b) {
 				t.Errorf("%v %+v", ok, s)
 			}
-			if _, again, err := r.TakeSpare(); again || err != nil {
+			if _, again, err := r.Spare(); again || err != nil || r.TakeSpare() == nil {
 				t.Errorf("taken twice: %v", err)
 			}
 
