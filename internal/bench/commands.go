@@ -39,6 +39,7 @@ func (b *bench) commandsOn(ctx context.Context, at place, rel, gitDir string) er
 		return err
 	}
 	ways := small.switches("2 releases", 2)
+	ways[1].bounds = []bound{{most: 60}}
 	ways = append(ways, &way{name: "rel version", argv: small.command("version")}, &way{name: "true", argv: []string{"true"}})
 	if at.name == "tmpfs" {
 		large := root{dir: filepath.Join(at.dir, "large"), rel: rel}

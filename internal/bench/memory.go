@@ -4,8 +4,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"os"
 	"path/filepath"
 )
 
@@ -50,21 +48,25 @@ func (b *bench) memoryOf(ctx context.Context, named string, most float64) (rows 
 		return nil, err
 	}
 	b.tell("memory of exports of %s", r.name)
-	out := filepath.Join(b.scratch, "out")
-	for _, w := range []way{
-		{name: full, argv: b.child("export", r.gitDir, r.commit, out)},
-		{name: archive, argv: []string{"sh", "-c", untar, "sh", r.gitDir, r.commit, out}},
-	} {
+	s := stage{repo: r, dir: b.scratch, out: filepath.Join(b.scratch, "out")}
+	ways := []*way{
+		{name: full, argv: b.child("export", r.gitDir, r.commit, s.out)},
+		{name: archive, argv: []string{"sh", "-c", untar, "sh", r.gitDir, r.commit, s.out}},
+	}
+	if r.old != "" {
+		ways = append(ways, b.reuse(ctx, s))
+	}
+	for _, w := range ways {
 		for range 2 {
-			bytes, err := peak(ctx, w.argv...)
-			if err := errors.Join(err, os.RemoveAll(out)); err != nil {
+			before := w.memory
+			if err := b.once(ctx, w, true, s); err != nil {
 				return nil, err
 			}
-			w.memory = max(w.memory, bytes)
+			w.memory = max(w.memory, before)
 		}
 		verdict := ""
-		if w.name == full {
-			verdict = b.must(target{what: "peak anonymous memory of an export, " + r.name, figure: float64(w.memory) / 1e6, most: most, unit: "MB"})
+		if w.name != archive {
+			verdict = b.must(target{what: "peak anonymous memory, " + r.name + ": " + w.name, figure: float64(w.memory) / 1e6, most: most, unit: "MB"})
 		}
 		rows = append(rows, []string{r.name, w.name, mb(w.memory), verdict})
 	}

@@ -21,6 +21,7 @@ type options struct {
 	only   []string
 	dir    string
 	quick  bool
+	chosen bool // repos are the caller's choice
 }
 
 func parse(args []string) (options, error) {
@@ -67,7 +68,7 @@ func parse(args []string) (options, error) {
 	if o.rounds < 5 {
 		return o, fmt.Errorf("--rounds %d: a median of fewer than 5 tells nothing", o.rounds)
 	}
-	if len(o.repos) == 0 {
+	if o.chosen = len(o.repos) > 0; !o.chosen {
 		o.repos = []string{"deep", "wide"}
 	}
 	return o, nil

@@ -96,7 +96,7 @@ func (r *repository) describe(ctx context.Context) error {
 		return nil
 	}
 	changed, err := output(ctx, r.git("diff-tree", "-r", "--no-renames", "--name-only", r.old, r.commit)...)
-	r.about += fmt.Sprintf(" %s of the files are not as in the earlier tag that reuse, reset and --link-dest begin with.",
+	r.about += fmt.Sprintf(" %s files were added, changed or removed since the earlier tag, which reuse, reset and --link-dest begin with.",
 		thousands(int64(strings.Count(changed, "\n")+1)))
 	return err
 }
