@@ -15,6 +15,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/git-rel/rel/internal/proc"
 )
 
 // limit bounds the whole demo.
@@ -217,7 +219,12 @@ func (s *story) cleanUp() error {
 			return err
 		}
 	}
-	return os.RemoveAll(s.dir)
+	// The last run may still be copying itself into the repository, which comes after its outcome is told.
+	proc.Await(context.Background(), 10*time.Second, func() bool {
+		err = os.RemoveAll(s.dir)
+		return err == nil
+	})
+	return err
 }
 
 // freeAddress is a loopback address that nobody listens on now.

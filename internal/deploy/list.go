@@ -42,14 +42,12 @@ func (s *Site) List(ctx context.Context) ([]Listed, error) {
 	if err != nil {
 		return nil, err
 	}
-	repo, err := s.Repo()
-	if err != nil {
+	tags, err := s.listTags(ctx)
+	switch {
+	case err != nil && len(v.Releases) == 0:
 		return nil, err
-	}
-	defer repo.Close()
-	tags, err := s.tags(ctx, repo)
-	if err != nil {
-		return nil, err
+	case err != nil: // what is on disk can be gone back to all the same
+		s.Warn(err)
 	}
 	rows := make([]Listed, 0, len(v.Releases)+len(tags))
 	onDisk := map[string]bool{}
@@ -66,6 +64,16 @@ func (s *Site) List(ctx context.Context) ([]Listed, error) {
 		}
 	}
 	return gitrepo.OrderBy(rows, func(row Listed) string { return row.Tag }), nil
+}
+
+// listTags are the tags of the repository.
+func (s *Site) listTags(ctx context.Context) ([]release.Tag, error) {
+	repo, err := s.Repo()
+	if err != nil {
+		return nil, err
+	}
+	defer repo.Close()
+	return s.tags(ctx, repo)
 }
 
 func (s *Site) listed(v view, tag, commit string, id release.ID, path string) Listed {
