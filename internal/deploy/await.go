@@ -43,7 +43,9 @@ func (c *Client) Await(ctx context.Context, w Waiting) (Result, error) {
 					Hint("rel recover tries again")
 			}
 		}
-		if holder := c.Holder(); holder != "" && !told {
+		holder := c.Holder()
+		rec, _, err := journal.Read(c.Root.State())
+		if holder != "" && !told && err == nil && rec.Run.Key != w.req.Key { // it may be its own run by now
 			told = true
 			c.Notice(w.Tag + " waits for " + holder)
 		}
