@@ -9,7 +9,8 @@ import (
 // Promote gives what stands under Unreleased to the version that tag names, and leaves an empty Unreleased above it. Bytes are
 // only inserted, and in the link reference of Unreleased ("[Unreleased]: …/compare/v1.2.0...HEAD") the tag replaced: it then
 // compares with the new tag, and a reference for the version follows. Brackets and the "v" follow what the file has; a tag
-// with a slash ("shop/v1.2.0") is named whole. Where there is no Unreleased section, or the version already has one, the data come back as they are.
+// with a slash ("shop/v1.2.0") is named whole. Where there is no Unreleased section, or the version already has one, the data come
+// back as they are.
 func (l *Log) Promote(tag string, date time.Time) []byte {
 	s, ok := l.find(unreleased)
 	if _, done := l.find(tag); !ok || done {

@@ -336,7 +336,8 @@ func (a *app) worker() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "worker", Hidden: true, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			// A worker holds the entries of all files and throws little away: collecting more often costs little time and saves a quarter of the memory.
+			// A worker holds the entries of all files and throws little away: collecting more often costs little time and saves a
+			// quarter of the memory.
 			debug.SetGCPercent(40)
 			req, err := deploy.ParseRequest(text)
 			if err != nil {

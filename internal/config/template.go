@@ -22,7 +22,8 @@ type Initial struct {
 	Service string // preset of the root's one service
 }
 
-// TemplateFor is the commented rel.toml in which every setting is the default but what init was told. What a preset cannot guess is there as an example.
+// TemplateFor is the commented rel.toml in which every setting is the default but what init was told. What a preset cannot guess is
+// there as an example.
 func TemplateFor(in Initial) ([]byte, error) {
 	for _, check := range []struct {
 		flag, value string

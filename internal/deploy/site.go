@@ -1,8 +1,8 @@
 // Package deploy is the engine: it takes a request to change what is live and carries it through, step by step, from the lock
 // to the history, or back. Its files are read in the order of a run: site (what it works on), request, client and follow (who asks),
 // guardian and work (the worker's life), lock, run (the run and its record), target (what is wanted), stage, gates, golive,
-// services, confirm, revert, recover, prune, audit; control is start, stop and restart. The others answer questions: list, status, plan,
-// diff, verify, errlog, check; hold and init change a root without a run.
+// services, confirm, revert, recover, prune, audit; control is start, stop and restart. The others answer questions: list, status,
+// plan, diff, verify, errlog, check; hold and init change a root without a run.
 package deploy
 
 import (

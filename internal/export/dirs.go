@@ -17,8 +17,8 @@ const mostOpen = 512
 // bufSize is the size up to which a file's content is held in memory that is used again.
 const bufSize = 256 << 10
 
-// openDirs are the directories that one worker has open, and its memory. A file is opened by its name from the directory it is in, which costs
-// half of what its whole path does.
+// openDirs are the directories that one worker has open, and its memory. A file is opened by its name from the directory it is in,
+// which costs half of what its whole path does.
 type openDirs struct {
 	root *disk.Dir
 	most int

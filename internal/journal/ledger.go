@@ -76,9 +76,9 @@ func LoadLedger(dir string) (Ledger, error) {
 	return l, nil
 }
 
-// SaveLedger writes l as the checkpoint, with its checksum, in the .rel directory dir. It takes space and an inode: an error is no more than a
-// warning, since the next LoadLedger does without. An l that a run was left out of is not written: the checkpoint before it
-// stays, and is as good.
+// SaveLedger writes l as the checkpoint, with its checksum, in the .rel directory dir. It takes space and an inode: an error is no
+// more than a warning, since the next LoadLedger does without. An l that a run was left out of is not written: the checkpoint
+// before it stays, and is as good.
 func SaveLedger(dir string, l Ledger) error {
 	if l.gap {
 		return nil
