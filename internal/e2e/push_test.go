@@ -58,13 +58,13 @@ func (s *pushSite) push(refs ...string) (*exec.Cmd, *bytes.Buffer) {
 // quiet waits until nothing is at work in the root any more: no hook, no worker, nothing of git.
 func (s *pushSite) quiet() {
 	s.t.Helper()
-	var left []string
+	var left strings.Builder
 	s.await("processes are left", func() bool {
-		left = nil
+		left.Reset()
 		for _, p := range s.processes() {
-			left = append(left, fmt.Sprintf("%d %s", p.PID, proc.Cmdline(p.PID)))
+			fmt.Fprintf(&left, "%d %s\n", p.PID, proc.Cmdline(p.PID))
 		}
-		return len(left) == 0
+		return left.Len() == 0
 	}, &left)
 }
 

@@ -159,7 +159,10 @@ func (s *site) processes() []proc.Process {
 	})
 }
 
-func within(path, dir string) bool { return path == dir || strings.HasPrefix(path, dir+"/") }
+// within is true of dir and what lies below it; nothing lies within "".
+func within(path, dir string) bool {
+	return dir != "" && (path == dir || strings.HasPrefix(path, dir+"/"))
+}
 
 // endAll ends, by their pids, all processes that the test has left.
 func (s *site) endAll() {
