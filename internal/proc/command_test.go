@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -190,14 +191,17 @@ func noneLeft(t *testing.T, printed []string) {
 	if len(printed) != 1 {
 		t.Fatalf("printed %q, want a pid", printed)
 	}
-	all, err := proc.List()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, p := range all {
-		if strconv.Itoa(p.PGID) == printed[0] {
-			t.Errorf("%s is left of the group", p)
+	var left []proc.Process
+	gone := proc.Await(t.Context(), 10*time.Second, func() bool { // what was killed may be seen dying
+		all, err := proc.List()
+		if err != nil {
+			t.Fatal(err)
 		}
+		left = slices.DeleteFunc(all, func(p proc.Process) bool { return strconv.Itoa(p.PGID) != printed[0] })
+		return len(left) == 0
+	})
+	if !gone {
+		t.Errorf("%v is left of the group", left)
 	}
 }
 
