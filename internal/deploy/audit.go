@@ -26,7 +26,7 @@ func (s *Site) audit(ctx context.Context, repo *gitrepo.Repo) error {
 	if ctx.Err() != nil {
 		return nil // cancelled, perhaps for a rollback that waits: the next run copies it
 	}
-	ctx, cancel := context.WithTimeout(ctx, auditWithin)
+	limited, cancel := context.WithTimeout(ctx, auditWithin)
 	defer cancel()
 	root, err := s.Root.ID()
 	var missing []release.Run
@@ -34,9 +34,9 @@ func (s *Site) audit(ctx context.Context, repo *gitrepo.Repo) error {
 		missing, err = s.unaudited(repo)
 	}
 	if err == nil {
-		err = repo.AppendAudit(ctx, s.Config.App, root, missing[:min(len(missing), auditMost)])
+		err = repo.AppendAudit(limited, s.Config.App, root, missing[:min(len(missing), auditMost)])
 	}
-	if err != nil && ctx.Err() == nil {
+	if err != nil && ctx.Err() == nil { // a rollback that wants the lock is no fault; git that takes too long is one
 		e := release.Errorf(release.ExitError, "the history in the repository: %w", err)
 		e.Hints = append(release.Hints(err), "the next run adds what is missing; rel check tells whether something is")
 		return e

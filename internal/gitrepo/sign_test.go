@@ -335,26 +335,27 @@ func TestVerifyNoByteMayChange(t *testing.T) {
 
 func TestSignersErrors(t *testing.T) {
 	key := "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIK0wmN/Cr3JXqmLW7u+g9pTh+wyqDHpSQEIQczXkVx9q"
-	for line, want := range map[string]string{
-		"dana@example.org":                                            "is not a name, options and a key",
-		`"dana ` + key:                                                "is not a name, options and a key",
-		`da"na ` + key:                                                "is not a name, options and a key",
-		`"" ` + key:                                                   "names nobody",
-		"d@x " + key + "\x00":                                         "holds a NUL byte",
-		"d@x ssh-ed25519 AAAA":                                        "has no key that can be read",
-		"d@x ssh-rsa " + strings.Fields(key)[1]:                       "has no key that can be read",
-		`d@x namespaces="git ` + key:                                  "has no key that can be read",
-		"d@x no-pty " + key:                                           `has an option that is unknown: "no-pty"`,
-		"d@x cert-authority=yes " + key:                               `has an option that is unknown: "cert-authority"`,
-		"d@x namespaces=git " + key:                                   "has namespaces without a value in quotes",
-		"d@x namespaces " + key:                                       "has namespaces without a value in quotes",
-		`d@x namespaces="" ` + key:                                    "allows no namespace",
-		`d@x valid-after="20261301Z" ` + key:                          `"20261301Z" is no time`,
-		`d@x valid-after="soon" ` + key:                               `"soon" is no time`,
-		`d@x valid-after="" ` + key:                                   `"" is no time`,
-		`d@x valid-after="20260101",valid-after="20260102" ` + key:    "has valid-after twice",
-		`d@x valid-after="20260102Z",valid-before="20260102Z" ` + key: "valid-before is not after valid-after",
+	for _, c := range [][2]string{
+		{"dana@example.org", "is not a name, options and a key"},
+		{`"dana ` + key, "is not a name, options and a key"},
+		{`da"na ` + key, "is not a name, options and a key"},
+		{`"" ` + key, "names nobody"},
+		{"d@x " + key + "\x00", "holds a NUL byte"},
+		{"d@x ssh-ed25519 AAAA", "has no key that can be read"},
+		{"d@x ssh-rsa " + strings.Fields(key)[1], "has no key that can be read"},
+		{`d@x namespaces="git ` + key, "has no key that can be read"},
+		{"d@x no-pty " + key, `has an option that is unknown: "no-pty"`},
+		{"d@x cert-authority=yes " + key, `has an option that is unknown: "cert-authority"`},
+		{"d@x namespaces=git " + key, "has namespaces without a value in quotes"},
+		{"d@x namespaces " + key, "has namespaces without a value in quotes"},
+		{`d@x namespaces="" ` + key, "allows no namespace"},
+		{`d@x valid-after="20261301Z" ` + key, `"20261301Z" is no time`},
+		{`d@x valid-after="soon" ` + key, `"soon" is no time`},
+		{`d@x valid-after="" ` + key, `"" is no time`},
+		{`d@x valid-after="20260101",valid-after="20260102" ` + key, "has valid-after twice"},
+		{`d@x valid-after="20260102Z",valid-before="20260102Z" ` + key, "valid-before is not after valid-after"},
 	} {
+		line, want := c[0], c[1]
 		_, err := parseSigners(TrustFile{Path: "signers", Data: []byte("# first\n" + line + "\n")})
 		if err == nil || !strings.HasPrefix(err.Error(), "signers:2: "+want) {
 			t.Errorf("%s:\n%v, want %s", line, err, want)
