@@ -82,11 +82,13 @@ func (r *run) resolve(ctx context.Context) error {
 			}
 		}
 		r.target, err = r.choose(ctx, r.req, v, r.opener(ctx))
+		tag := r.target.Tag
+		if tag.Name != "" { // what is refused is named too
+			run.To, run.Commit, run.Tree, run.Signer = tag.Name, tag.Commit, tag.Tree, r.target.Signer
+		}
 		if err != nil {
 			return "", err
 		}
-		tag := r.target.Tag
-		run.To, run.Commit, run.Tree, run.Signer = tag.Name, tag.Commit, tag.Tree, r.target.Signer
 		if err := r.mark(journal.Begun); err != nil {
 			return "", err
 		}

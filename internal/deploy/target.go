@@ -93,7 +93,8 @@ func (v view) onDisk(tag, commit string) release.Release {
 }
 
 // choose finds what the request wants, and judges its signature. It reads, and decides once: what comes after works with ids. repo
-// opens the repository for a tag, or for all of them where it is "".
+// opens the repository for a tag, or for all of them where it is "". Beside an error the target has the tag that it is about, if one
+// was found.
 func (s *Site) choose(ctx context.Context, req Request, v view, repo func(tag string) (*gitrepo.Repo, error)) (target, error) {
 	var opened *gitrepo.Repo
 	once := func(tag string) (git *gitrepo.Repo, err error) {
@@ -103,10 +104,10 @@ func (s *Site) choose(ctx context.Context, req Request, v view, repo func(tag st
 		return opened, err
 	}
 	t, err := s.find(ctx, req, v, once)
-	if err != nil {
-		return target{}, err
+	if err == nil {
+		err = s.judge(ctx, &t, once)
 	}
-	return t, s.judge(ctx, &t, once)
+	return t, err
 }
 
 func (s *Site) find(ctx context.Context, req Request, v view, repo func(tag string) (*gitrepo.Repo, error)) (target, error) {
@@ -140,14 +141,14 @@ func (s *Site) find(ctx context.Context, req Request, v view, repo func(tag stri
 		tag, err = deletedTag(git, name, state.Commit, err)
 	}
 	if err != nil {
-		return target{}, err
+		return target{Tag: release.Tag{Name: name}}, err
 	}
 	if req.Object != "" && tag.Object != req.Object {
-		return target{}, release.Errorf(release.ExitRefused, "%s: was pushed as %.12s, and names %.12s now", tag.Name, req.Object, tag.Object).
+		return target{Tag: tag}, release.Errorf(release.ExitRefused, "%s: was pushed as %.12s, and names %.12s now", tag.Name, req.Object, tag.Object).
 			Hint("somebody has moved the tag: rel activate %s takes it as it is now", tag.Name)
 	}
 	if state.Commit != "" && state.Commit != tag.Commit && !req.Force {
-		return target{}, release.Errorf(release.ExitRefused, "%s: names %.12s now, and was released as %.12s",
+		return target{Tag: tag}, release.Errorf(release.ExitRefused, "%s: names %.12s now, and was released as %.12s",
 			tag.Name, tag.Commit, state.Commit).
 			Hint("cut a new tag for the new commit; or rel %s --force %s, if the tag was moved on purpose", req.Command, tag.Name)
 	}
