@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/git-rel/rel/internal/config"
 	"github.com/git-rel/rel/internal/disk"
 	"github.com/git-rel/rel/internal/gate"
 	"github.com/git-rel/rel/internal/proc"
@@ -60,7 +61,7 @@ func (r *CheckReport) addAs(state, name, text string, err error) {
 func (s *Site) Check(ctx context.Context) CheckReport {
 	report := CheckReport{Sudoers: []string{}}
 	report.add("root", fmt.Sprintf("%s, owned by %s", s.Root.Dir, s.Owner.Name), nil)
-	report.add("config", s.configText(), nil)
+	s.checkConfig(ctx, &report)
 	s.checkRepo(ctx, &report)
 	s.checkSign(ctx, &report)
 	s.checkLive(&report)
@@ -72,11 +73,22 @@ func (s *Site) Check(ctx context.Context) CheckReport {
 	return report
 }
 
-func (s *Site) configText() string {
+// checkConfig warns of a configuration that comes with the commits: what it says is run, and by root where root runs rel.
+func (s *Site) checkConfig(ctx context.Context, report *CheckReport) {
 	if !s.Found.Configured {
-		return "none: every setting is the default"
+		report.add("config", "none: every setting is the default", nil)
+		return
 	}
-	return filepath.Join(s.Root.Dir, "rel.toml")
+	report.add("config", filepath.Join(s.Root.Dir, config.File), nil)
+	if s.tracked(ctx, config.File) {
+		report.addAs(findingWarn, "config", "", release.Errorf(release.ExitError, "%s: tracked by git: a commit can change what rel runs", config.File).
+			Hint("git rm --cached %s keeps it, and takes it out of git", config.File))
+	}
+}
+
+// tracked says whether git has a file, named from the root, in the index of the work tree that the root lies in.
+func (s *Site) tracked(ctx context.Context, path string) bool {
+	return s.Found.WorkTree && s.git(ctx, "-C", s.Root.Dir, "ls-files", "--error-unmatch", "--", path) == nil
 }
 
 func (s *Site) checkRepo(ctx context.Context, report *CheckReport) {
@@ -117,7 +129,7 @@ func (s *Site) checkSign(ctx context.Context, report *CheckReport) {
 	}
 	report.addAs(state, "signatures", text, err)
 	for _, path := range []string{s.Config.Sign.AllowedSigners, s.Config.Sign.Keyring} {
-		if path != "" && s.Found.WorkTree && s.git(ctx, "-C", s.Root.Dir, "ls-files", "--error-unmatch", "--", path) == nil {
+		if path != "" && s.tracked(ctx, path) {
 			report.addAs(findingWarn, "signatures", "", release.Errorf(release.ExitError, "%s: tracked by git: a commit can change whom rel trusts", path).
 				Hint("git rm --cached %s keeps it, and takes it out of git", path))
 		}
