@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"strings"
 
@@ -38,7 +39,10 @@ func (s *Site) decide(ctx context.Context, updates []Update) Decision {
 
 // facts are what a decision on a push needs to know; with an error, what could be found.
 func (s *Site) facts(ctx context.Context, updates []Update, quarantine objects.Options) (Facts, error) {
-	f := Facts{Released: map[string]string{}, Received: map[string]gitrepo.Received{}, Rewound: map[string]bool{}, Untrusted: map[string]error{}}
+	f := Facts{
+		Released: map[string]string{}, Received: map[string]gitrepo.Received{}, Rewound: map[string]bool{}, Astray: map[string]string{},
+		Untrusted: map[string]error{},
+	}
 	v, err := s.look()
 	if err != nil {
 		return f, err
@@ -59,7 +63,7 @@ func (s *Site) facts(ctx context.Context, updates []Update, quarantine objects.O
 	}
 	defer repo.Close()
 	for _, u := range updates {
-		if err := f.add(ctx, s.Config.Push, repo, u); err != nil {
+		if err := f.add(ctx, s.Config.Push, repo, u, updates); err != nil {
 			return f, err
 		}
 	}
@@ -74,7 +78,7 @@ func (s *Site) facts(ctx context.Context, updates []Update, quarantine objects.O
 }
 
 // add learns what a ref that the policy is about is to name, and of a branch whether it goes forward.
-func (f *Facts) add(ctx context.Context, policy config.Push, repo *gitrepo.Repo, u Update) error {
+func (f *Facts) add(ctx context.Context, policy config.Push, repo *gitrepo.Repo, u Update, updates []Update) error {
 	tag, branch := about(policy, u)
 	if tag+branch == "" || u.Deleted() {
 		return nil
@@ -84,12 +88,55 @@ func (f *Facts) add(ctx context.Context, policy config.Push, repo *gitrepo.Repo,
 		return err
 	}
 	f.Received[u.New] = received
-	if branch == "" || u.Created() || strings.HasPrefix(u.Ref, RetryPrefix) {
+	if strings.HasPrefix(u.Ref, RetryPrefix) {
+		if branch != "" && branchAction(policy.Branches, branch) == config.BranchStage { // which may be rewound
+			return nil
+		}
+		return f.again(ctx, repo, u, branch, updates)
+	}
+	if branch == "" || u.Created() {
 		return nil
 	}
 	forward, err := repo.Ancestor(ctx, u.Old, u.New)
 	f.Rewound[u.Ref] = !forward
 	return err
+}
+
+// again learns whether a ref that asks again asks for what is here when the push is done: for what the tag names, or for a commit of
+// the branch, whose head may have moved on.
+func (f *Facts) again(ctx context.Context, repo *gitrepo.Repo, u Update, branch string, updates []Update) error {
+	name := strings.TrimPrefix(u.Ref, RetryPrefix)
+	here, err := named(repo, tagsPrefix+name, updates)
+	if branch != "" {
+		here, err = named(repo, headsPrefix+name, updates)
+	}
+	if err != nil || here == u.New {
+		return err
+	}
+	if branch != "" && here != "" {
+		if part, err := repo.Ancestor(ctx, u.New, here); part || err != nil {
+			return err
+		}
+	}
+	f.Astray[u.Ref] = here
+	return nil
+}
+
+// named is the object that a ref names when the push is done; "" where there is no such ref.
+func named(repo *gitrepo.Repo, ref string, updates []Update) (string, error) {
+	for _, u := range updates {
+		if u.Ref == ref && u.Deleted() {
+			return "", nil
+		}
+		if u.Ref == ref {
+			return u.New, nil
+		}
+	}
+	id, err := repo.Objects().Ref(ref)
+	if errors.Is(err, objects.ErrNoRef) {
+		return "", nil
+	}
+	return id.String(), err
 }
 
 // judge learns which tags nobody trusted has signed.

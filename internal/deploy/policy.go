@@ -21,6 +21,7 @@ type Facts struct {
 	Released map[string]string           // the commit that each tag was released as
 	Received map[string]gitrepo.Received // what refs are to name, by the object's id; what is missing here cannot be read
 	Rewound  map[string]bool             // refs of branches whose new head does not follow the old one
+	Astray   map[string]string           // refs that ask again for what is not here: the object that is, "" for none
 
 	Untrusted map[string]error // with sign.require, what is wrong with the signature of a tag
 }
@@ -47,7 +48,7 @@ func (d *Decision) reject(format string, args ...any) *release.Error {
 // may say no and the one that deploys come to the same.
 func Decide(policy config.Push, facts Facts, updates []Update) Decision {
 	var d Decision
-	tags, branches := d.sort(policy, updates)
+	tags, branches := d.sort(policy, facts, updates)
 	for _, tag := range slices.Sorted(maps.Keys(tags)) {
 		d.judgeTag(facts, tag, tags[tag])
 	}
@@ -86,8 +87,9 @@ func about(policy config.Push, u Update) (tag, branch string) {
 	return "", ""
 }
 
-// sort finds the tags and branches that the policy is about, by name, and tells of other tags.
-func (d *Decision) sort(policy config.Push, updates []Update) (tags, branches map[string]Update) {
+// sort finds the tags and branches that the policy is about, by name, and tells of other tags. What is asked for again must be here;
+// where the same push changes it, that counts.
+func (d *Decision) sort(policy config.Push, facts Facts, updates []Update) (tags, branches map[string]Update) {
 	tags, branches = map[string]Update{}, map[string]Update{}
 	for _, u := range updates {
 		tag, branch := about(policy, u)
@@ -96,7 +98,15 @@ func (d *Decision) sort(policy config.Push, updates []Update) (tags, branches ma
 			d.Retries = append(d.Retries, u)
 			u.Old = "" // a ref of its own, made for this
 		}
+		here, astray := facts.Astray[u.Ref]
+		_, tagged := tags[tag]
+		_, branched := branches[branch]
 		switch {
+		case astray && here == "":
+			d.reject("%s: is not here, and %s asks again for what is", name, u.Ref).Hint("git push REMOTE %s puts it here", ui.Shell(name))
+		case astray:
+			d.reject("%s: is here as %.12s, and %s asks again for what is here, not for %.12s", name, here, u.Ref, u.New)
+		case retry && (tagged || branched):
 		case tag != "":
 			tags[tag] = u
 		case branch != "":

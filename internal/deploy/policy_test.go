@@ -40,6 +40,7 @@ func TestDecide(t *testing.T) {
 		},
 		Untrusted: map[string]error{"v6": errors.New("v6: not signed")},
 		Rewound:   map[string]bool{"refs/heads/main": true, "refs/heads/try/a": true},
+		Astray:    map[string]string{"refs/retry/v1.7": "t7", "refs/retry/v1.8": "", "refs/retry/fix/a": "c8"},
 	}
 	for _, test := range []struct {
 		name    string
@@ -73,6 +74,11 @@ func TestDecide(t *testing.T) {
 		{"one is bad, so all is rejected", []string{"- t9 refs/tags/v1.5", "t2 t9 refs/tags/v1.4"}, "", "v1.4: is here", "not deployed"},
 		{"again", []string{"- t9 refs/retry/v1.4"}, "activate v1.4 t9", "", ""},
 		{"again, and the tag itself", []string{"- t9 refs/retry/v1.4", "- t9 refs/tags/v1.4"}, "activate v1.4 t9", "", ""},
+		{"the tag itself, and again", []string{"- t9 refs/tags/v1.4", "- t9 refs/retry/v1.4"}, "activate v1.4 t9", "", ""},
+		{"moved, and again", []string{"t2 t9 refs/tags/v1.4", "- t9 refs/retry/v1.4"}, "", "v1.4: is here as t2, and a release's tag is not moved", ""},
+		{"again, as something else", []string{"- t9 refs/retry/v1.7"}, "", "v1.7: is here as t7, and refs/retry/v1.7 asks again for what is here, not for t9", ""},
+		{"again, and not here", []string{"- t9 refs/retry/v1.8"}, "", "v1.8: is not here", ""},
+		{"again, not of the branch", []string{"- c9 refs/retry/fix/a"}, "", "fix/a: is here as c8", ""},
 		{"again, taken away", []string{"t9 - refs/retry/v1.4"}, "", "", ""},
 		{"again, a branch", []string{"- c9 refs/retry/next"}, "activate next c9", "", ""},
 		{"again, nothing that deploys", []string{"- c9 refs/retry/other"}, "", "", "other: not deployed"},
