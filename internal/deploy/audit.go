@@ -131,7 +131,7 @@ func (s *Site) compareAudit(repo *gitrepo.Repo) error {
 	if e, ok := errors.AsType[*release.Error](differs); ok {
 		return e.Hint("one of the two was changed afterwards, or comes from a backup: git log -p 'refs/rel/history/*' shows the repository's, "+
 			".rel/history is the other").
-			Hint("git update-ref -d refs/rel/history/%s, in the repository, begins anew with what is here", s.Config.App)
+			Hint("git update-ref -d %s, in the repository, begins anew with what is here", gitrepo.AuditRef(s.Config.App))
 	}
 	return err
 }

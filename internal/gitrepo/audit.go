@@ -27,7 +27,7 @@ const (
 // Audit reads the copy of app's history from its newest run on and calls fn with each run until fn returns false. A copy that is
 // not there has no runs.
 func (r *Repo) Audit(app string, fn func(release.Run) bool) error {
-	at, err := r.store.Ref(auditRef(app))
+	at, err := r.store.Ref(AuditRef(app))
 	if errors.Is(err, objects.ErrNoRef) {
 		return nil
 	}
@@ -38,9 +38,9 @@ func (r *Repo) Audit(app string, fn func(release.Run) bool) error {
 			run, err = r.auditedRun(c)
 		}
 		if err != nil {
-			return release.Errorf(release.ExitError, "%s: commit %s: %w", auditRef(app), at, err).
+			return release.Errorf(release.ExitError, "%s: commit %s: %w", AuditRef(app), at, err).
 				Hint("git -C %s show %s shows it", r.Dir, at).
-				Hint("git -C %s update-ref -d %s begins anew: the next run copies the whole history", r.Dir, auditRef(app))
+				Hint("git -C %s update-ref -d %s begins anew: the next run copies the whole history", r.Dir, AuditRef(app))
 		}
 		if !fn(run) || len(c.Parents) == 0 {
 			return nil
@@ -76,7 +76,7 @@ func (r *Repo) Audited() ([]string, error) {
 	}
 	var apps []string
 	for _, ref := range refs {
-		if app, err := url.PathUnescape(strings.TrimPrefix(ref.Name, auditPrefix)); err == nil && auditRef(app) == ref.Name {
+		if app, err := url.PathUnescape(strings.TrimPrefix(ref.Name, auditPrefix)); err == nil && AuditRef(app) == ref.Name {
 			apps = append(apps, app)
 		}
 	}
@@ -89,7 +89,7 @@ func (r *Repo) AppendAudit(ctx context.Context, app, root string, runs []release
 	if len(runs) == 0 {
 		return nil
 	}
-	ref := auditRef(app)
+	ref := AuditRef(app)
 	tip, err := r.store.Ref(ref)
 	if err == nil {
 		err = r.tipBy(app, tip, root)
@@ -122,7 +122,7 @@ const rootTrailer = "\n\nRoot: "
 
 // AuditedBy is an error where the copy of app's history is another root's.
 func (r *Repo) AuditedBy(app, root string) error {
-	tip, err := r.store.Ref(auditRef(app))
+	tip, err := r.store.Ref(AuditRef(app))
 	if errors.Is(err, objects.ErrNoRef) {
 		return nil
 	}
@@ -140,7 +140,7 @@ func (r *Repo) tipBy(app string, tip objects.ID, root string) error {
 	if !strings.HasSuffix(strings.TrimSpace(c.Message), rootTrailer+root) {
 		return release.Errorf(release.ExitError, "%s: another root writes the history of %s", r.Dir, app).
 			Hint("app in rel.toml gives a root a name of its own").
-			Hint("if this root took the other's place: git -C %s update-ref -d %s begins anew", r.Dir, auditRef(app))
+			Hint("if this root took the other's place: git -C %s update-ref -d %s begins anew", r.Dir, AuditRef(app))
 	}
 	return nil
 }
@@ -191,7 +191,8 @@ func auditor(by string) string {
 	return fmt.Sprintf("%s <%s>", cmp.Or(strings.TrimSpace(name), "unknown"), clean)
 }
 
-func auditRef(app string) string { return auditPrefix + escapeRef(app) }
+// AuditRef is the ref that has the copy of app's history.
+func AuditRef(app string) string { return auditPrefix + escapeRef(app) }
 
 // escapeRef makes one component of a ref's name of any text: what git does not allow there is written as %XX, as in a URL.
 func escapeRef(text string) string {
