@@ -7,8 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 
 	"github.com/git-rel/rel/hooks"
 	"github.com/git-rel/rel/internal/disk"
@@ -101,40 +99,52 @@ func (s *Site) InstallHooks(ctx context.Context, program string) (HooksChanged, 
 	return changed, errors.Join(err, s.KnowTags()) // the tags that are there were not pushed
 }
 
-func (s *Site) installHooks(ctx context.Context, program string) (changed HooksChanged, err error) {
+func (s *Site) installHooks(ctx context.Context, program string) (HooksChanged, error) {
+	return s.changeHooks(func(repo *gitrepo.Repo, changed *HooksChanged) error {
+		if s.ownRepo(repo) { // first of all, so that its hooks are its own
+			if err := s.harden(ctx, repo, ownSettings, false, changed); err != nil {
+				return err
+			}
+		}
+		all, err := hooksOf(ctx, repo, changed)
+		if err != nil {
+			return err
+		}
+		for _, h := range all {
+			if h.ours && h.root != s.Root.Dir && isRoot(h.root) {
+				return release.Errorf(release.ExitRefused, "%s: deploys to %s: one repository deploys to one root", h.path, h.root).
+					Hint("rel -C %s hook remove ends that; a clone of the repository can deploy to here", h.root)
+			}
+		}
+		if err := s.harden(ctx, repo, s.settings(), !s.ownRepo(repo), changed); err != nil {
+			return err
+		}
+		for _, h := range all {
+			if err := s.installHook(h, program, changed); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// changeHooks changes hooks of the root's repository, which is open meanwhile.
+func (s *Site) changeHooks(change func(*gitrepo.Repo, *HooksChanged) error) (changed HooksChanged, err error) {
 	repo, err := s.Repo()
 	if err != nil {
 		return changed, err
 	}
-	defer func() { err = errors.Join(err, repo.Close()) }()
 	changed = HooksChanged{Repo: repo.Dir, Changed: []string{}}
-	if s.ownRepo(repo) { // first of all, so that its hooks are its own
-		if err := s.harden(ctx, repo, ownSettings, false, &changed); err != nil {
-			return changed, err
-		}
-	}
+	err = change(repo, &changed)
+	return changed, errors.Join(err, repo.Close())
+}
+
+// hooksOf finds the repository's hooks, and says where they are.
+func hooksOf(ctx context.Context, repo *gitrepo.Repo, changed *HooksChanged) (all []hook, err error) {
 	if changed.Hooks, err = repo.HooksDir(ctx); err != nil {
-		return changed, err
+		return nil, err
 	}
-	all, err := lookAtHooks(changed.Hooks)
-	if err != nil {
-		return changed, err
-	}
-	for _, h := range all {
-		if h.ours && h.root != s.Root.Dir && isRoot(h.root) {
-			return changed, release.Errorf(release.ExitRefused, "%s: deploys to %s: one repository deploys to one root", h.path, h.root).
-				Hint("rel -C %s hook remove ends that; a clone of the repository can deploy to here", h.root)
-		}
-	}
-	if err := s.harden(ctx, repo, s.settings(), !s.ownRepo(repo), &changed); err != nil {
-		return changed, err
-	}
-	for _, h := range all {
-		if err := s.installHook(h, program, &changed); err != nil {
-			return changed, err
-		}
-	}
-	return changed, nil
+	return lookAtHooks(changed.Hooks)
 }
 
 // isRoot says whether there is a root at dir still.
@@ -165,34 +175,27 @@ func (s *Site) installHook(h hook, program string, changed *HooksChanged) error 
 }
 
 // RemoveHooks undoes InstallHooks.
-func (s *Site) RemoveHooks(ctx context.Context) (changed HooksChanged, err error) {
-	repo, err := s.Repo()
-	if err != nil {
-		return changed, err
-	}
-	defer func() { err = errors.Join(err, repo.Close()) }()
-	changed = HooksChanged{Repo: repo.Dir, Changed: []string{}}
-	if changed.Hooks, err = repo.HooksDir(ctx); err != nil {
-		return changed, err
-	}
-	all, err := lookAtHooks(changed.Hooks)
-	if err != nil {
-		return changed, err
-	}
-	for _, h := range all {
-		if h.ours && h.root != s.Root.Dir {
-			return changed, nil // another root's, and so are the settings
+func (s *Site) RemoveHooks(ctx context.Context) (HooksChanged, error) {
+	return s.changeHooks(func(repo *gitrepo.Repo, changed *HooksChanged) error {
+		all, err := hooksOf(ctx, repo, changed)
+		if err != nil {
+			return err
 		}
-	}
-	for _, h := range all {
-		if !h.ours {
-			continue
+		for _, h := range all {
+			if h.ours && h.root != s.Root.Dir {
+				return nil // another root's, and so are the settings
+			}
 		}
-		if err := removeHook(h, &changed); err != nil {
-			return changed, err
+		for _, h := range all {
+			if !h.ours {
+				continue
+			}
+			if err := removeHook(h, changed); err != nil {
+				return err
+			}
 		}
-	}
-	return changed, soften(ctx, repo, &changed)
+		return soften(ctx, repo, changed)
+	})
 }
 
 // removeHook takes rel's script away; what was there before has its name again.
@@ -209,66 +212,4 @@ func removeHook(h hook, changed *HooksChanged) error {
 		changed.say("%s is what it was before", h.path)
 	}
 	return errors.Join(err, dir.Sync(), dir.Close())
-}
-
-// checkHooks sees whether a push comes to be known.
-func (s *Site) checkHooks(ctx context.Context, repo *gitrepo.Repo, report *CheckReport) {
-	dir, err := repo.HooksDir(ctx)
-	var all []hook
-	if err == nil {
-		all, err = lookAtHooks(dir)
-	}
-	ours := slices.ContainsFunc(all, func(h hook) bool { return h.ours })
-	other := slices.IndexFunc(all, func(h hook) bool { return h.ours && h.root != s.Root.Dir })
-	switch {
-	case err == nil && !ours && !s.ownRepo(repo): // nobody has asked for them
-	case err == nil && !ours:
-		report.addAs(findingWarn, "hooks", "", release.Errorf(release.ExitRefused, "%s: none of rel: a push deploys nothing", dir).
-			Hint("rel hook install makes it deploy"))
-	case err == nil && other >= 0 && !s.ownRepo(repo):
-		report.addAs(findingWarn, "hooks", "", release.Errorf(release.ExitRefused, "%s: a push deploys %s, which is another root", dir, all[other].root))
-	case err != nil && !s.ownRepo(repo):
-		report.addAs(findingWarn, "hooks", "", err)
-	case err != nil:
-		report.add("hooks", "", err)
-	default:
-		report.add("hooks", dir+": a push calls rel", s.checkEach(all))
-	}
-}
-
-func (s *Site) checkEach(all []hook) error {
-	for _, h := range all {
-		why := ""
-		program := programOf(h.text)
-		switch {
-		case h.absent:
-			why = "absent: a push deploys nothing"
-		case !h.ours:
-			why = "does not call rel: a push deploys nothing"
-		case !h.executable:
-			why = "not executable: git does not run it"
-		case h.root != s.Root.Dir:
-			why = "calls rel for another root, " + h.root
-		case h.text != hooks.Script(h.name, program, s.Root.Dir):
-			why = "has been changed"
-		case !isProgram(program):
-			why = program + " is not there: every push is rejected"
-		default:
-			continue
-		}
-		return release.Errorf(release.ExitRefused, "%s: %s", h.path, why).Hint("rel hook install repairs it")
-	}
-	return nil
-}
-
-// programOf is what a script of ours calls.
-func programOf(text string) string {
-	_, rest, _ := strings.Cut(text, "rel='")
-	word, _, _ := strings.Cut(rest, "'; [")
-	return strings.ReplaceAll(word, `'\''`, "'")
-}
-
-func isProgram(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
 }

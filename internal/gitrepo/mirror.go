@@ -40,6 +40,14 @@ func commitRef(commit string) string { return "refs/rel/commits/" + commit }
 
 // Holds tells whether a commit (a whole id) was fetched before, with all that it needs.
 func (m Mirror) Holds(commit string) (bool, error) {
+	return m.holds(func(store *objects.Store) (bool, error) {
+		id, err := store.Ref(commitRef(commit))
+		return err == nil && id.String() == commit, err
+	})
+}
+
+// holds asks the mirror; where it is not there yet it holds nothing, and a ref that is not there is nothing too.
+func (m Mirror) holds(ask func(*objects.Store) (bool, error)) (bool, error) {
 	store, err := objects.Open(m.Dir)
 	if errors.Is(err, objects.ErrNotRepo) {
 		return false, nil
@@ -48,11 +56,11 @@ func (m Mirror) Holds(commit string) (bool, error) {
 		return false, err
 	}
 	defer store.Close()
-	id, err := store.Ref(commitRef(commit))
+	held, err := ask(store)
 	if errors.Is(err, objects.ErrNoRef) {
 		return false, nil
 	}
-	return err == nil && id.String() == commit, err
+	return held, err
 }
 
 // FetchCommit fetches one commit, its history and the tags in that: by its id, and from a server that does not give commits by id,

@@ -10,23 +10,14 @@ import (
 
 // HoldsTag tells whether a tag was fetched before; "" asks for any.
 func (m Mirror) HoldsTag(tag string) (bool, error) {
-	store, err := objects.Open(m.Dir)
-	if errors.Is(err, objects.ErrNotRepo) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	defer store.Close()
-	if tag == "" {
-		refs, err := store.Refs(tagPrefix)
-		return len(refs) > 0, err
-	}
-	_, err = store.Ref(tagPrefix + tag)
-	if errors.Is(err, objects.ErrNoRef) {
-		return false, nil
-	}
-	return err == nil, err
+	return m.holds(func(store *objects.Store) (bool, error) {
+		if tag == "" {
+			refs, err := store.Refs(tagPrefix)
+			return len(refs) > 0, err
+		}
+		_, err := store.Ref(tagPrefix + tag)
+		return err == nil, err
+	})
 }
 
 // FetchTags fetches one tag, its history and the tags in that; for "" all tags. The mirror's are then as the remote's: what was moved
