@@ -329,7 +329,7 @@ func TestAccessACL(t *testing.T) {
 }
 
 func TestAccessAsOurselves(t *testing.T) {
-	u, err := proc.Current()
+	u, err := proc.UserOf(uint32(os.Geteuid()))
 	must(t, err)
 	r := newTestRelease(t)
 	report, err := Access(t.Context(), r.request(u, true))

@@ -25,7 +25,7 @@ const (
 
 func testEnv(t *testing.T) []string {
 	t.Helper()
-	u, err := proc.Current()
+	u, err := proc.UserOf(uint32(os.Geteuid()))
 	must(t, err)
 	return proc.Environment(u, nil)
 }

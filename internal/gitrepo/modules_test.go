@@ -23,7 +23,7 @@ import (
 // modules are mirrors in a directory of their own that may ask what the patterns allow.
 func modules(t *testing.T, allow ...string) *Modules {
 	t.Helper()
-	user, err := proc.Current()
+	user, err := proc.UserOf(uint32(os.Geteuid()))
 	if err != nil {
 		t.Fatal(err)
 	}

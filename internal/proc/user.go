@@ -2,7 +2,6 @@ package proc
 
 import (
 	"fmt"
-	"os"
 	"os/user"
 	"sort"
 	"strconv"
@@ -40,24 +39,6 @@ func UserOf(uid uint32) (User, error) {
 		return User{}, release.Errorf(release.ExitError, "uid %d: %w", uid, err)
 	}
 	return fromEntry(found)
-}
-
-// Current is the user that this process acts as: its effective uid and gid, with the groups it has. It has a name even where the
-// uid has no account: the number.
-func Current() (User, error) {
-	uid := uint32(os.Geteuid())
-	if u, err := UserOf(uid); err == nil {
-		return u, nil
-	}
-	gids, err := os.Getgroups()
-	if err != nil {
-		return User{}, fmt.Errorf("groups of this process: %w", err)
-	}
-	u := User{Name: strconv.Itoa(os.Geteuid()), UID: uid, GID: uint32(os.Getegid()), Home: "/"}
-	for _, g := range gids {
-		u.Groups = append(u.Groups, uint32(g))
-	}
-	return u, nil
 }
 
 func fromEntry(entry *user.User) (User, error) {

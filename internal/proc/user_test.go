@@ -56,7 +56,7 @@ func TestLookupUser(t *testing.T) {
 	if _, err := proc.LookupUser("no-such-user"); err == nil || !strings.HasPrefix(err.Error(), `user "no-such-user"`) {
 		t.Errorf("%v", err)
 	}
-	if me, err := proc.Current(); err != nil || int(me.UID) != os.Geteuid() {
+	if me, err := proc.UserOf(uint32(os.Geteuid())); err != nil || int(me.UID) != os.Geteuid() {
 		t.Errorf("%+v, %v", me, err)
 	}
 }
