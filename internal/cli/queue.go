@@ -28,6 +28,9 @@ request takes the place of one that waits; history tells of both.`,
 			for _, one := range bad {
 				a.out.Warn("%s in the queue: %v", one.Name, one.Err)
 			}
+			if err := site.SetAside(); err != nil {
+				a.out.Warn("%v", err)
+			}
 			if a.json {
 				return a.out.JSON(append([]deploy.Waiting{}, waiting...))
 			}

@@ -170,6 +170,9 @@ func (s *Site) checkState(report *CheckReport) {
 		err = pendingError(rec)
 	}
 	report.add("runs", "none has crashed", err)
+	if err := s.SetAside(); err != nil {
+		report.addAs(findingWarn, "queue", "", err)
+	}
 	if err := s.Held(); err != nil {
 		report.addAs(findingWarn, "hold", "", err)
 	}

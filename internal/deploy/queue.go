@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/git-rel/rel/internal/journal"
@@ -77,6 +78,17 @@ func (s *Site) Queued() ([]Waiting, []queue.Bad, error) {
 		all[i].Run = rec.Run.Run
 	}
 	return all, append(bad, more...), nil
+}
+
+// SetAside is an error that names what was taken out of the queue since it is no request: the run that told of it may be one
+// that nobody looks at, and there may have been none.
+func (s *Site) SetAside() error {
+	paths, err := queue.Aside(s.Root.State())
+	if err != nil || len(paths) == 0 {
+		return err
+	}
+	return release.Errorf(release.ExitError, "%s: set aside: no request that this version of rel knows", strings.Join(paths, ", ")).
+		Hint("look at it, and remove it: whoever pushed may push again")
 }
 
 // parse reads what items ask for.

@@ -179,6 +179,20 @@ func List(state string) ([]Item, []Bad, error) {
 	return items, bad, errors.Join(err, dir.Close())
 }
 
+// Aside are the paths of what was set aside, for those who only look.
+func Aside(state string) (paths []string, err error) {
+	entries, err := os.ReadDir(filepath.Join(state, dirName))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), badPrefix) {
+			paths = append(paths, filepath.Join(state, dirName, e.Name()))
+		}
+	}
+	return paths, err
+}
+
 // Waits says whether a request is in the queue still.
 func Waits(state string, item Item) bool {
 	_, err := os.Lstat(filepath.Join(state, dirName, item.Name()))

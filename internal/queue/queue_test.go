@@ -108,6 +108,9 @@ func TestBad(t *testing.T) {
 	if len(bad) != 0 || err != nil {
 		t.Errorf("left: %v, %v", bad, err)
 	}
+	if aside, err := Aside(state); len(aside) != 7 || err != nil || !strings.HasPrefix(aside[0], filepath.Join(dir, badPrefix)) {
+		t.Errorf("set aside: %v, %v", aside, err)
+	}
 	if _, err := q.Put("../x", nil); err == nil {
 		t.Error("a key that is a path")
 	}
