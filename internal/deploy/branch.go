@@ -30,7 +30,7 @@ func (s *Site) chooseHead(repo *gitrepo.Repo, req Request, v view) (target, erro
 	if err != nil {
 		return target{}, err
 	}
-	t := target{Tag: tag, Release: v.onDisk(tag.Name, tag.Commit)}
+	t := target{Tag: tag, Release: v.onDisk(tag.Name, tag.Commit), Head: true}
 	t.describe(v.Ledger.Tags[tag.Name])
 	return t, nil
 }

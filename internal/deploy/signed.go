@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"path/filepath"
 
+	"github.com/git-rel/rel/internal/config"
 	"github.com/git-rel/rel/internal/gitrepo"
 	"github.com/git-rel/rel/internal/objects"
 	"github.com/git-rel/rel/internal/release"
@@ -16,6 +18,13 @@ import (
 func (s *Site) judge(ctx context.Context, t *target, repo func(tag string) (*gitrepo.Repo, error)) error {
 	t.Signer = t.Release.Signer
 	if t.Release.Adopted || !s.Config.Sign.Require && t.Tag.Object == "" { // found in the history: no repository is needed for it
+		return nil
+	}
+	if t.Head && s.Config.Sign.Require {
+		return release.Errorf(release.ExitRefused, "%s: not signed: the head of a branch, and sign.require takes signed tags only", t.Tag.Name).
+			Hint("push.branches in %s says what is staged", filepath.Join(s.Root.Dir, config.File))
+	}
+	if t.Head {
 		return nil
 	}
 	trust, err := s.Trust()

@@ -19,6 +19,7 @@ type target struct {
 	OnceLive bool            // Release was live before
 	Checked  string          // the digest of the gates that Release passed
 	Signer   string          // of the tag, where signatures are judged
+	Head     bool            // of a branch: no tag names it, and nobody can have signed that
 }
 
 // view is what the disk and the history say when a request begins.
