@@ -1,13 +1,10 @@
 package gitrepo
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -70,62 +67,6 @@ func refuseCut(t *testing.T, repo *Repo, o CutOptions, exit int, said string) []
 // state is all that a refused cut must not change.
 func (r *testRepo) state() string {
 	return r.git("for-each-ref") + "\n" + r.git("status", "--porcelain") + "\n" + r.git("diff") + r.git("diff", "--cached")
-}
-
-func TestCutPromotes(t *testing.T) {
-	r := logged(t)
-	base := r.git("rev-parse", "HEAD")
-	// What else is staged, changed or new stays so.
-	r.write("other", "staged")
-	r.git("add", "other")
-	r.write("other", "changed since")
-	r.write("fresh", "x")
-	r.git("add", "-N", "fresh")
-	r.write("untracked", "x")
-	before := r.git("status", "--porcelain") + r.git("diff") + r.git("diff", "--cached")
-	repo := r.open()
-
-	dry := mustCut(t, repo, CutOptions{Part: Minor, DryRun: true})
-	want := Cut{Tag: "v1.3.0", Commit: base, Notes: "### Added\n\n- A door.", Message: "v1.3.0\n\n### Added\n\n- A door.\n", Branch: "main", Promotes: true}
-	if dry != want {
-		t.Errorf("%+v", dry)
-	}
-	if got := r.git("status", "--porcelain") + r.git("diff") + r.git("diff", "--cached"); got != before || r.git("tag") != "v1.2.0" {
-		t.Errorf("a dry run changed: %s", got)
-	}
-
-	cut := mustCut(t, repo, CutOptions{Part: Minor})
-	head := r.git("rev-parse", "HEAD")
-	want.Commit, want.ChangelogCommit = head, head
-	if cut != want {
-		t.Errorf("%+v", cut)
-	}
-	for what, c := range map[string][2]string{
-		"parent":       {r.git("rev-parse", "HEAD~1"), base},
-		"files":        {r.git("diff", "--name-only", "HEAD~1", "HEAD"), changelogName},
-		"changelog":    {r.read(changelogName), promoted},
-		"tag":          {r.git("rev-parse", "v1.3.0^{commit}"), head},
-		"kind":         {r.git("cat-file", "-t", "v1.3.0"), "tag"},
-		"message":      {r.git("tag", "-l", "--format=%(contents)", "v1.3.0"), "v1.3.0\n\n### Added\n\n- A door."},
-		"when":         {r.git("tag", "-l", "--format=%(taggerdate:iso)", "v1.3.0"), "2026-11-23 12:00:00 +0100"},
-		"commit":       {r.git("log", "-1", "--format=%s|%an|%ci"), "Release v1.3.0|A Person|2026-11-23 12:00:00 +0100"},
-		"what else is": {r.git("status", "--porcelain") + r.git("diff") + r.git("diff", "--cached"), before},
-	} {
-		if c[0] != c[1] {
-			t.Errorf("%s: got %q, not %q", what, c[0], c[1])
-		}
-	}
-	hints := refuseCut(t, repo, CutOptions{Tag: "v1.3.0"}, release.ExitError, "v1.3.0: already names this commit, "+head[:10])
-	if !strings.HasPrefix(hints[0], "rel activate v1.3.0") {
-		t.Error(hints)
-	}
-	refuseCut(t, repo, CutOptions{Tag: "v1.2.0"}, release.ExitError, "v1.2.0: already names another commit, "+r.git("rev-parse", "--short=10", "v1.2.0"))
-	// Nothing is unreleased now: the notes are the commits', and the changelog stays.
-	r.git("commit", "--quiet", "--allow-empty", "-m", "a window")
-	cut = mustCut(t, repo, CutOptions{Part: Patch})
-	if cut.Tag != "v1.3.1" || cut.Notes != "- a window" || cut.Since != "v1.3.0" || cut.Promotes || r.read(changelogName) != promoted {
-		t.Errorf("%+v", cut)
-	}
 }
 
 func TestCutAsks(t *testing.T) {
@@ -206,33 +147,6 @@ func TestCutNotesFromCommits(t *testing.T) {
 	}
 }
 
-func TestCutRefusesChangedChangelog(t *testing.T) {
-	r := logged(t)
-	repo := r.open()
-	base := r.git("rev-parse", "HEAD")
-	said := map[string]string{"changed": "has unc", "staged": "has unc", "removed": "has unc", "untracked": "is not committed yet"}
-	for name, change := range map[string]func(){
-		"changed":   func() { r.write(changelogName, someLog+"\nmore\n") },
-		"staged":    func() { r.write(changelogName, someLog+"\nmore\n"); r.git("add", "-A") },
-		"removed":   func() { r.git("rm", "--quiet", changelogName) },
-		"untracked": func() { r.git("rm", "--quiet", "--cached", changelogName); r.git("commit", "--quiet", "-m", "gone") },
-	} {
-		r.git("reset", "--quiet", "--hard", base)
-		change()
-		before := r.state()
-		refuseCut(t, repo, CutOptions{Part: Minor}, release.ExitError, "CHANGELOG.md: "+said[name])
-		if got := r.state(); got != before {
-			t.Errorf("%s: %s", name, got)
-		}
-	}
-	r.git("reset", "--quiet", "--hard", base)
-	r.write(changelogName, "changed")
-	cut := mustCut(t, repo, CutOptions{Part: Minor, At: "HEAD"})
-	if cut.Promotes || r.read(changelogName) != "changed" {
-		t.Errorf("%+v", cut)
-	}
-}
-
 func TestCutAtAndBareDoNotCommit(t *testing.T) {
 	r := logged(t)
 	head := r.git("rev-parse", "HEAD")
@@ -250,26 +164,6 @@ func TestCutAtAndBareDoNotCommit(t *testing.T) {
 	}
 	if r.git("status", "--porcelain") != "" {
 		t.Error("the work tree has changed")
-	}
-}
-
-func TestCutInWorktreeKeepsLineEndings(t *testing.T) {
-	r := logged(t)
-	r.git("config", "core.autocrlf", "true")
-	linked := &testRepo{t: t, dir: filepath.Join(t.TempDir(), "linked"), now: r.now}
-	r.git("worktree", "add", "--quiet", "-b", "side", linked.dir)
-	if !strings.Contains(linked.read(changelogName), "\r\n") {
-		t.Fatal("git made no CRLF")
-	}
-	cut := mustCut(t, openAt(t, linked.dir), CutOptions{Part: Minor})
-	if cut.Branch != "side" || linked.git("show", "side:"+changelogName)+"\n" != promoted || linked.git("status", "--porcelain") != "" {
-		t.Errorf("%+v\n%s", cut, linked.git("show", "side:"+changelogName))
-	}
-	if got := linked.read(changelogName); got != strings.ReplaceAll(promoted, "\n", "\r\n") {
-		t.Errorf("%q", got)
-	}
-	if r.git("rev-parse", "main") != r.git("rev-parse", "v1.3.0~1") {
-		t.Error("main has moved")
 	}
 }
 
@@ -365,149 +259,6 @@ func TestCutIgnoresHooksAndEnvironment(t *testing.T) {
 	}
 	if c, err := repo.Objects().Commit(mustID(t, cut.Commit)); err != nil || c.Author.Name != "A Person" {
 		t.Errorf("%+v, %v", c.Author, err)
-	}
-}
-
-func TestCutPush(t *testing.T) {
-	r := logged(t)
-	remote := r.clone("--bare")
-	r.git("remote", "add", "origin", remote.dir)
-	repo := r.open()
-	refuseCut(t, repo, CutOptions{Part: Minor, Push: "nowhere"}, release.ExitError, "nowhere: git ls-remote: ")
-	var said bytes.Buffer
-	r.git("tag", "-am", "not to be pushed", "extra")
-	r.git("config", "push.followTags", "true")
-	cut := mustCut(t, repo, CutOptions{Part: Minor, Push: "origin", Progress: &said})
-	if cut.Pushed != "origin" || remote.git("rev-parse", "main") != cut.Commit || remote.git("tag", "-l") != "v1.2.0\nv1.3.0" {
-		t.Errorf("%+v, %s", cut, remote.git("for-each-ref"))
-	}
-	// The remote has what is not here: refused before anything is made.
-	r.git("commit", "--quiet", "--allow-empty", "-m", "mine")
-	other := remote.clone()
-	other.git("-c", "user.name=x", "-c", "user.email=x@y", "commit", "--quiet", "--allow-empty", "-m", "theirs")
-	other.git("tag", "v1.3.2")
-	other.git("push", "--quiet", "origin", "main", "v1.3.2")
-	before := r.state()
-	refuseCut(t, repo, CutOptions{Part: Patch, Push: "origin"}, release.ExitError, "origin: main has commits that are not here")
-	refuseCut(t, repo, CutOptions{Tag: "v1.3.2", Push: "origin"}, release.ExitError, "origin: has a tag v1.3.2 already")
-	if r.state() != before {
-		t.Error("something has changed")
-	}
-	// With At the tag alone goes.
-	if cut = mustCut(t, repo, CutOptions{Part: Patch, At: "HEAD", Push: "origin"}); remote.git("rev-parse", "v1.3.1^{}") != cut.Commit {
-		t.Errorf("%+v", cut)
-	}
-}
-
-func TestCutPushRejected(t *testing.T) {
-	r := logged(t)
-	remote := r.clone("--bare")
-	r.git("remote", "add", "origin", remote.dir)
-	base := r.git("rev-parse", "HEAD")
-	remote.write("hooks/update", "#!/bin/sh\ncase $1 in refs/tags/*) echo 'no tags today' >&2; exit 1;; esac\n")
-	if err := os.Chmod(filepath.Join(remote.dir, "hooks/update"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	r.write("other", "work in progress")
-	var said bytes.Buffer
-	cut, err := r.open().Cut(bg, CutOptions{Part: Minor, Push: "origin", Now: cutTime, Progress: &said})
-	if release.ExitCode(err) != release.ExitFailed || !strings.HasPrefix(err.Error(), "origin: rejected ") || !strings.Contains(err.Error(), "v1.3.0 [remote rejected] (hook declined)") {
-		t.Fatal(err)
-	}
-	if remote.git("rev-parse", "main") != base || remote.git("tag", "-l") != "v1.2.0" {
-		t.Error("the push was not atomic")
-	}
-	if cut.ChangelogCommit == "" || cut.Pushed != "" || !strings.Contains(said.String(), "no tags today") {
-		t.Errorf("%+v, %s", cut, said.String())
-	}
-	// The hints are true: the second tries again, the third undoes.
-	hints := release.Hints(err)
-	sh := func(hint, end string) error {
-		cmd := exec.Command("sh", "-c", strings.TrimSuffix(hint, end))
-		cmd.Dir = r.dir
-		return cmd.Run()
-	}
-	if len(hints) != 3 || sh(hints[1], " tries again") == nil {
-		t.Error(hints)
-	}
-	if err := os.Remove(filepath.Join(remote.dir, "hooks/update")); err != nil {
-		t.Fatal(err)
-	}
-	if err := sh(hints[1], " tries again"); err != nil || remote.git("rev-parse", "main") != cut.Commit {
-		t.Error(err)
-	}
-	if err := sh(hints[2], " undoes it"); err != nil || r.git("rev-parse", "HEAD") != base || r.git("tag", "-l") != "v1.2.0" || r.git("status", "--porcelain") != " M other" {
-		t.Errorf("%v: %s", err, r.state())
-	}
-}
-
-func TestCutSigns(t *testing.T) {
-	needs(t, "ssh-keygen", "openssh-client")
-	r := logged(t)
-	key := filepath.Join(t.TempDir(), "key")
-	if out, err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key).CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	r.git("config", "gpg.format", "ssh")
-	r.git("config", "user.signingKey", key)
-	repo := r.open()
-	mustCut(t, repo, CutOptions{Part: Minor, Sign: true})
-	if out := r.git("cat-file", "tag", "v1.3.0"); !strings.Contains(out, "BEGIN SSH SIGNATURE") {
-		t.Error(out)
-	}
-	r.git("config", "tag.gpgSign", "true")
-	if cut := mustCut(t, repo, CutOptions{Part: Minor}); !cut.Signed || !strings.Contains(r.git("cat-file", "tag", "v1.4.0"), "BEGIN SSH SIGNATURE") {
-		t.Errorf("%+v", cut)
-	}
-	// A key that is there and cannot be used shows when git signs; before that nothing can tell.
-	if err := os.WriteFile(key, []byte("no key\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	_, err := repo.Cut(bg, CutOptions{Part: Minor, Sign: true, Now: cutTime})
-	if err == nil || !strings.HasPrefix(err.Error(), "v1.5.0: git tag") || slices.Contains(strings.Fields(r.git("tag")), "v1.5.0") {
-		t.Error(err)
-	}
-	before := r.state()
-	r.git("config", "user.signingKey", key+"-gone")
-	refuseCut(t, repo, CutOptions{Part: Minor, Sign: true}, release.ExitError, "git: user.signingKey: stat ")
-	r.git("config", "--unset", "user.signingKey")
-	refuseCut(t, repo, CutOptions{Part: Minor}, release.ExitError, "git: user.signingKey names no SSH key")
-	if r.state() != before {
-		t.Error("something has changed")
-	}
-}
-
-func TestCutSignsWithAgent(t *testing.T) {
-	needs(t, "ssh-agent", "openssh-client")
-	s := newSigning(t)
-	socket := filepath.Join(t.TempDir(), "agent")
-	agent := exec.Command("ssh-agent", "-D", "-a", socket)
-	if err := agent.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := agent.Process.Kill(); err != nil {
-			t.Error(err)
-		}
-		_ = agent.Wait()
-	})
-	for range 500 {
-		if _, err := os.Stat(socket); err == nil {
-			break
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	t.Setenv("SSH_AUTH_SOCK", socket)
-	s.run("ssh-add", "-q", s.private("dana"))
-	s.git("config", "user.signingKey", "key::"+s.pub("dana"))
-	if err := os.Remove(s.private("dana")); err != nil {
-		t.Fatal(err)
-	}
-	if cut := mustCut(t, s.open(), CutOptions{Tag: "v1.0", Sign: true}); !cut.Signed {
-		t.Errorf("%+v", cut)
-	}
-	if signed, err := s.verdict("v1.0", s.signers("dana@example.org "+s.pub("dana")), ""); err != nil || signed.Signer != "dana@example.org" {
-		t.Error(signed, err)
 	}
 }
 
