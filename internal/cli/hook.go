@@ -34,7 +34,8 @@ func (a *app) hook() *cobra.Command {
 		example: "  rel hook install\n  rel hook remove",
 		run:     func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	})
-	cmd.AddCommand(a.hookInstall(), a.hookRemove(), a.hookCalled("pre-receive", a.preReceive), a.hookCalled("post-receive", a.postReceive))
+	cmd.AddCommand(a.hookInstall(), a.hookRemove(), a.hookCalled("pre-receive", a.preReceive), a.hookCalled("post-receive", a.postReceive),
+		a.hookWatch())
 	return cmd
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/git-rel/rel/hooks"
 	"github.com/git-rel/rel/internal/deploy"
 	"github.com/git-rel/rel/internal/release"
+	"github.com/git-rel/rel/internal/worker"
 )
 
 // push is a push that a hook is called for, and the root that it is to.
@@ -64,7 +65,35 @@ func (a *app) preReceive(cmd *cobra.Command, p *pushed) error {
 	if len(d.Rejects) > 0 {
 		return ended{release.ExitRefused}
 	}
-	return nil
+	client, err := a.silent(in.site)
+	if err != nil {
+		return err
+	}
+	return client.WriteTentative(cmd.Context(), in.updates, d.Requests, deploy.Pusher(a.getenv, p.options))
+}
+
+// hookWatch is the hidden command that pre-receive leaves behind: it sees to what git has taken in and post-receive was not called
+// for.
+func (a *app) hookWatch() *cobra.Command {
+	return &cobra.Command{
+		Use: "watch PID START", Hidden: true, Short: "what pre-receive leaves behind", Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			worker.Unhangable()
+			pack, err := deploy.WatchedProcess(args[0], args[1])
+			if err != nil {
+				return err
+			}
+			site, err := a.own(cmd, args)
+			if err != nil {
+				return err
+			}
+			client, err := a.silent(site)
+			if err != nil {
+				return err
+			}
+			return client.Watch(cmd.Context(), pack)
+		},
+	}
 }
 
 // runBefore runs the hook that was there before rel's as git would have: in its environment, with its input. Its exit code is

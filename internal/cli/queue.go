@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"context"
 	"fmt"
+	"os"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -16,11 +18,12 @@ func (a *app) queue() *cobra.Command {
 		long: `List the requests that pushes have made and that wait: behind a run that goes on, or until rel hold --off. A newer
 request takes the place of one that waits; history tells of both.`,
 		example: "  rel queue\n  rel queue drop 7",
-		run: func(*cobra.Command, []string) error {
+		run: func(cmd *cobra.Command, _ []string) error {
 			site, err := a.state()
 			if err != nil {
 				return err
 			}
+			a.takeUp(cmd.Context(), site)
 			waiting, bad, err := site.Queued()
 			if err != nil {
 				return err
@@ -86,6 +89,20 @@ func (a *app) queueDrop() *cobra.Command {
 		},
 	})
 	return cmd
+}
+
+// takeUp lets what git has taken in and nobody has asked for yet wait in the queue too; only the owner can.
+func (a *app) takeUp(ctx context.Context, site *deploy.Site) {
+	if uint32(os.Geteuid()) != site.Owner.UID {
+		return
+	}
+	client, err := a.silent(site)
+	if err == nil {
+		_, err = client.TakeUp(ctx)
+	}
+	if err != nil {
+		a.out.Warn("%v", err)
+	}
 }
 
 // serve sees that what can go on in the queue does.

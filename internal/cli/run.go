@@ -41,6 +41,12 @@ func (a *app) client(site *deploy.Site, header bool) (*deploy.Client, *ui.Events
 	return &deploy.Client{Site: site, Program: program, Tell: events.Show, Notice: notice}, events, nil
 }
 
+// silent is a client that tells nobody what its runs do.
+func (a *app) silent(site *deploy.Site) (*deploy.Client, error) {
+	program, err := os.Executable()
+	return &deploy.Client{Site: site, Program: program, Tell: func(release.Event) {}, Notice: func(string) {}}, err
+}
+
 // do starts a run, follows it to its end and exits as it did.
 func (a *app) do(cmd *cobra.Command, site *deploy.Site, req deploy.Request) error {
 	client, events, err := a.client(site, false)

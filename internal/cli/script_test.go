@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -250,23 +251,24 @@ func scriptKeys(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// await FILE [TEXT]: waits until the file, which may be a pattern, is there, and has the text in it.
+// [!] await FILE [TEXT]: waits until a file is there and has the text in it, or until none has. FILE may be a pattern.
 func scriptAwait(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 1 || len(args) > 2 {
-		ts.Fatalf("usage: await FILE [TEXT]")
+	if len(args) < 1 || len(args) > 2 {
+		ts.Fatalf("usage: [!] await FILE [TEXT]")
 	}
 	text := append(args, "")[1]
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		files, err := filepath.Glob(ts.MkAbs(args[0]))
 		ts.Check(err)
-		for _, file := range files {
+		there := slices.ContainsFunc(files, func(file string) bool {
 			data, err := os.ReadFile(file)
-			if err == nil && strings.Contains(string(data), text) {
-				return
-			}
+			return err == nil && strings.Contains(string(data), text)
+		})
+		if there != neg {
+			return
 		}
 		if time.Now().After(deadline) {
-			ts.Fatalf("await %s: it did not come", strings.Join(args, " "))
+			ts.Fatalf("await %s: in vain", strings.Join(args, " "))
 		}
 	}
 }

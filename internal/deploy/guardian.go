@@ -28,7 +28,7 @@ func (s *Site) WorkerMain(ctx context.Context, req Request, guarded bool) (code 
 	}
 	code = s.guardOne(req)
 	if program, err := os.Executable(); err == nil && code != release.ExitLocked {
-		s.goOn(program)
+		s.goOn(ctx, program)
 	}
 	return code
 }

@@ -13,8 +13,9 @@ import (
 
 // Update is one ref that a push changes, as git tells its hooks.
 type Update struct {
-	Old, New string // object ids; all zeros where the ref is made or deleted
-	Ref      string // whole, as refs/tags/v1.4
+	Old string `json:"old"` // object ids; all zeros where the ref is made
+	New string `json:"new"` // and where it is deleted
+	Ref string `json:"ref"` // whole, as refs/tags/v1.4
 }
 
 // Deleted says whether the push takes the ref away.
@@ -50,13 +51,17 @@ const RetryPrefix = "refs/retry/"
 // Accept queues what a push that git has accepted asks for, and sees that somebody serves the queue. The notes are for whoever
 // pushed. It is not cancelled: a request that is queued with an error is queued all the same.
 func (c *Client) Accept(ctx context.Context, updates []Update, by string) (waiting []Waiting, notes []string, err error) {
+	_, earlierErr := c.takeUp(ctx)
 	d := c.decide(ctx, updates)
+	if earlierErr != nil {
+		d.note("%v", earlierErr)
+	}
 	if c.Config.Push.Reconcile == config.ReconcileDeploy { // before ours, which takes its place
 		d.Notes = append(d.Notes, c.reconcileBeside(ctx, updates)...)
 	}
 	for _, req := range d.Requests {
 		req.By = by
-		w, err := c.Enqueue(req)
+		w, err := c.Enqueue(req, req.pushedIn(updates))
 		if err != nil {
 			return waiting, d.Notes, release.Errorf(release.ExitError, "%s: git has it, and it could not be queued: %w", req.Tag, err).
 				Hint("rel -C %s activate %s on the server puts it live", c.Root.Dir, req.Tag)
@@ -81,11 +86,11 @@ func (c *Client) reconcileBeside(ctx context.Context, updates []Update) []string
 }
 
 // dropRetries takes refs away that were pushed to ask for a tag again, so that they can be pushed again.
-func (c *Client) dropRetries(ctx context.Context, retries []Update) error {
+func (s *Site) dropRetries(ctx context.Context, retries []Update) error {
 	if len(retries) == 0 {
 		return nil
 	}
-	repo, err := c.Repo()
+	repo, err := s.Repo()
 	if err != nil {
 		return err
 	}

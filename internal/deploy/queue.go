@@ -33,23 +33,59 @@ type Waiting struct {
 // Again is what to push so as to ask for it again.
 func (w Waiting) Again() string { return w.req.Again() }
 
-// Enqueue puts a request at the end of the queue and gives it its key. When it returns without an error the request is on the
-// disk, and will be exactly one run of the history, whatever happens to whoever asked for it.
-func (s *Site) Enqueue(req Request) (Waiting, error) {
+// Enqueue puts a request that a pushed ref asks for at the end of the queue and gives it its key: the one that pre-receive gave it,
+// if it did, so that one which is queued or done by somebody else already stays one. When it returns without an error the request
+// is on the disk, and will be exactly one run of the history, whatever happens to whoever asked for it.
+func (s *Site) Enqueue(req Request, pushed Update) (w Waiting, err error) {
 	if err := s.make(req.Command); err != nil {
 		return Waiting{}, err
 	}
-	rec, _, err := journal.Read(s.Root.State())
-	if err != nil && !errors.Is(err, journal.ErrDamaged) { // then a person mends it, and the request waits for that
+	if req.After, err = s.lastRun(); err != nil {
 		return Waiting{}, err
 	}
-	req.Key, req.After = rand.Text(), rec.Run.Run
+	req.Key = rand.Text()
 	q, err := queue.Open(s.Root.State())
 	if err != nil {
 		return Waiting{}, err
 	}
+	defer func() { err = errors.Join(err, q.Close()) }()
+	all, err := tentatives(q)
+	if err != nil {
+		return Waiting{}, err
+	}
+	if key, after, ok := keyOf(all, pushed); ok {
+		req.Key, req.After = key, after
+	}
+	if w, err = s.put(q, req); err != nil {
+		return Waiting{}, err
+	}
+	return w, forget(q, all, pushed)
+}
+
+// lastRun is the number of the last run that began.
+func (s *Site) lastRun() (int, error) {
+	rec, _, err := journal.Read(s.Root.State())
+	if errors.Is(err, journal.ErrDamaged) { // then a person mends it, and what is asked for waits for that
+		err = nil
+	}
+	return rec.Run.Run, err
+}
+
+// put puts a request at the end of the queue, unless it is in it, or was carried out.
+func (s *Site) put(q *queue.Queue, req Request) (Waiting, error) {
+	items, _, err := q.List()
+	if err != nil {
+		return Waiting{}, err
+	}
+	if i := slices.IndexFunc(items, func(item queue.Item) bool { return item.Key == req.Key }); i >= 0 {
+		return waitingOf(items[i], req), nil
+	}
+	_, done, err := journal.FindKey(s.Root.State(), req.Key, req.After)
+	if err != nil || done {
+		return waitingOf(queue.Item{}, req), err
+	}
 	item, err := q.Put(req.Key, []byte(req.String()))
-	return waitingOf(item, req), errors.Join(err, q.Close())
+	return waitingOf(item, req), err
 }
 
 func waitingOf(item queue.Item, req Request) Waiting {

@@ -178,13 +178,20 @@ func (s *Site) settled(refs []Update) ([]Update, error) {
 	}), nil
 }
 
-// Reconcile offers what git has accepted and no hook has seen, or queues it, as the configuration says. It returns what it has
-// queued, and what is to be said. The refs of a push whose hook we are are not lost. A push that asked for a tag again is never
+// Reconcile offers what git has accepted and no hook has seen, or queues it, as the configuration says. What pre-receive had said yes
+// to is queued in any case: see tentative. It returns what it has queued, and what is to be said. The refs of a push whose hook we are are not lost. A push that asked for a tag again is never
 // made up for: what is live may be newer by now.
 func (c *Client) Reconcile(ctx context.Context, ours ...Update) (queued []Waiting, notes []string, err error) {
+	queued, err = c.takeUp(ctx)
+	for _, w := range queued {
+		notes = append(notes, w.Tag+": git had taken it in and called no hook: it goes on now")
+	}
+	if err != nil {
+		return queued, notes, err
+	}
 	lost, err := c.Lost()
 	if err != nil {
-		return nil, nil, err
+		return queued, notes, err
 	}
 	var retries []Update
 	for _, u := range lost {
@@ -195,7 +202,7 @@ func (c *Client) Reconcile(ctx context.Context, ours ...Update) (queued []Waitin
 			retries = append(retries, u)
 			notes = append(notes, fmt.Sprintf("%s: a push asked for it again and no hook ran: push it again", tag))
 		case c.Config.Push.Reconcile == config.ReconcileDeploy:
-			w, err := c.Enqueue(Request{Command: Activate, Tag: tag, Ref: u.Ref, Object: u.New, By: "reconcile"})
+			w, err := c.Enqueue(Request{Command: Activate, Tag: tag, Ref: u.Ref, Object: u.New, By: "reconcile"}, u)
 			if err == nil {
 				err = c.know([]Update{u})
 			}

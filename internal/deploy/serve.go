@@ -58,7 +58,8 @@ func (s *Site) serveAll(ctx context.Context, req Request) int {
 
 // goOn lets what waits in the queue go on after a run, in a guardian of its own: whoever started the one that calls it may wait for
 // its end.
-func (s *Site) goOn(program string) {
+func (s *Site) goOn(ctx context.Context, program string) {
+	_, _ = s.takeUp(ctx) // else the next run's guardian tries
 	if first, err := s.firstToGoOn(); err != nil || first == "" {
 		return
 	}

@@ -3,8 +3,8 @@
 // guardian and work (the worker's life), lock, run (the run and its record), target (what is wanted), stage, gates, golive,
 // services, confirm, revert, recover, prune, audit; control is start, stop and restart. The others answer questions: list, status,
 // plan, diff, verify, errlog, check; hold and init change a root without a run. A push is read in the order push, facts, policy, branch
-// (what it asks for), queue, serve, await (how it waits and becomes a run), reconcile (what was accepted and never asked for); hooks
-// and harden prepare the repository for it.
+// (what it asks for), tentative and watch (how that is not lost), queue, serve, await (how it waits and becomes a run), reconcile (what
+// was accepted and never asked for); hooks and harden prepare the repository for it.
 package deploy
 
 import (

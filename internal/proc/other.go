@@ -75,6 +75,9 @@ func Children(int) ([]Process, error) { return nil, errUnsupported }
 // Cmdline needs /proc.
 func Cmdline(int) string { return "" }
 
+// AwaitEnd needs /proc.
+func AwaitEnd(context.Context, Process) error { return errUnsupported }
+
 // Exe needs /proc.
 func Exe(int) (string, error) { return "", errUnsupported }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 )
 
@@ -72,4 +73,20 @@ func Await(ctx context.Context, timeout time.Duration, done func() bool) bool {
 		case <-time.After(pause):
 		}
 	}
+}
+
+// Ancestor is the nearest of this process's ancestors whose command line is such a one; false where there is none, or where
+// processes cannot be looked at.
+func Ancestor(is func(cmdline string) bool) (Process, bool) {
+	for pid := os.Getppid(); pid > 1; {
+		p, err := Lookup(pid)
+		if err != nil {
+			return Process{}, false
+		}
+		if is(Cmdline(pid)) {
+			return p, true
+		}
+		pid = p.PPID
+	}
+	return Process{}, false
 }

@@ -1,6 +1,7 @@
 package proc_test
 
 import (
+	"context"
 	"errors"
 	"net"
 	"os"
@@ -109,6 +110,38 @@ func TestSignal(t *testing.T) {
 	}
 	if err := proc.Signal(p, syscall.SIGTERM); err != nil && !errors.Is(err, proc.ErrGone) {
 		t.Fatalf("a zombie: %v", err)
+	}
+}
+
+func TestAwaitEnd(t *testing.T) {
+	p := spawn(t, "", nil, "sleep", "60")
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := proc.AwaitEnd(cancelled, p); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+	other := p
+	other.Start++
+	if err := proc.AwaitEnd(t.Context(), other); err != nil {
+		t.Errorf("another process with the pid: %v", err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- proc.AwaitEnd(t.Context(), p) }()
+	if err := proc.Signal(p, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAncestor(t *testing.T) {
+	parent, ok := proc.Ancestor(func(line string) bool { return line == proc.Cmdline(os.Getppid()) })
+	if !ok || parent.PID != os.Getppid() || !parent.Same() {
+		t.Errorf("got %v, %v", parent, ok)
+	}
+	if p, ok := proc.Ancestor(func(string) bool { return false }); ok {
+		t.Errorf("got %v", p)
 	}
 }
 

@@ -1,10 +1,12 @@
 package proc
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"runtime"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -110,6 +112,25 @@ func awaitExit(pid int) bool {
 			return err == nil
 		}
 	}
+}
+
+// AwaitEnd waits until p, which need not be our child, has ended. An error is of ctx.
+func AwaitEnd(ctx context.Context, p Process) error {
+	fd, err := unix.PidfdOpen(p.PID, 0)
+	if err == nil {
+		defer unix.Close(fd)
+	}
+	for p.Same() {
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err == nil: // until it ends; once in a second we look whether we are wanted still
+			_, _ = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 1000)
+		default: // Linux before 5.3; seccomp
+			time.Sleep(100 * time.Millisecond)
+		}
+	}
+	return nil
 }
 
 func signalGroup(pgid int, sig syscall.Signal) {

@@ -28,7 +28,7 @@ const dirName = "queue"
 const maxSize = 64 << 10
 
 // Names in the queue's directory that are not of requests begin with a dot: what is being written (".tmp-…"), the highest number
-// that was given (".last-N"), what was set aside (".bad-…").
+// that was given (".last-N"), what was set aside (".bad-…"), what may become a request (tentative.go).
 const (
 	lastPrefix = ".last-"
 	badPrefix  = ".bad-"
@@ -102,7 +102,7 @@ func (q *Queue) Put(key string, data []byte) (Item, error) {
 	if !itemName.MatchString(item.Name()) {
 		return Item{}, fmt.Errorf("%q: %w: not the key of a request", key, os.ErrInvalid)
 	}
-	return item, q.write(item)
+	return item, q.write(item.Name(), item.Data)
 }
 
 // Replace writes other data for a request that is there.
@@ -110,15 +110,14 @@ func (q *Queue) Replace(item Item, data []byte) error {
 	if _, err := q.dir.Lstat(item.Name()); err != nil {
 		return err
 	}
-	item.Data = data
-	return q.write(item)
+	return q.write(item.Name(), data)
 }
 
-func (q *Queue) write(item Item) error {
-	if len(item.Data) > maxSize {
-		return fmt.Errorf("%s: %d bytes, and %d are allowed", q.dir.Path(item.Name()), len(item.Data), maxSize)
+func (q *Queue) write(name string, data []byte) error {
+	if len(data) > maxSize {
+		return fmt.Errorf("%s: %d bytes, and %d are allowed", q.dir.Path(name), len(data), maxSize)
 	}
-	return q.dir.WriteFile(item.Name(), sealed(item.Data), 0o600)
+	return q.dir.WriteFile(name, sealed(data), 0o600)
 }
 
 // sealed is a request's file: the data and a line with their SHA-256.
@@ -209,7 +208,7 @@ func list(dir *disk.Dir) (items []Item, bad []Bad, err error) {
 		if strings.HasPrefix(name, ".") {
 			continue
 		}
-		item, err := read(dir, name)
+		item, err := readItem(dir, name)
 		switch {
 		case errors.Is(err, os.ErrNotExist): // taken out meanwhile
 		case err != nil:
@@ -223,7 +222,7 @@ func list(dir *disk.Dir) (items []Item, bad []Bad, err error) {
 
 var errDamaged = errors.New("it is not as it was written")
 
-func read(dir *disk.Dir, name string) (item Item, err error) {
+func readItem(dir *disk.Dir, name string) (item Item, err error) {
 	m := itemName.FindStringSubmatch(name)
 	if m == nil {
 		return item, errors.New("not the name of a request")
@@ -232,27 +231,31 @@ func read(dir *disk.Dir, name string) (item Item, err error) {
 		return item, err
 	}
 	item.Key = m[2]
+	item.Data, item.When, err = read(dir, name)
+	return item, err
+}
+
+// read is what was written to a file, and when.
+func read(dir *disk.Dir, name string) (data []byte, when time.Time, err error) {
 	f, err := disk.Beneath(dir.File(), name, unix.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
-		return item, err
+		return nil, when, err
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return item, err
+		return nil, when, err
 	}
 	if !info.Mode().IsRegular() || info.Size() > maxSize+100 {
-		return item, errDamaged
+		return nil, when, errDamaged
 	}
 	text, err := io.ReadAll(f)
 	if err != nil {
-		return item, err
+		return nil, when, err
 	}
-	item.When = info.ModTime()
 	i := bytes.LastIndexByte(bytes.TrimSuffix(text, []byte{'\n'}), '\n')
 	if i < 0 || !bytes.Equal(text, sealed(text[:i])) {
-		return item, errDamaged
+		return nil, when, errDamaged
 	}
-	item.Data = text[:i]
-	return item, nil
+	return text[:i], info.ModTime(), nil
 }

@@ -148,3 +148,45 @@ func TestManyWriters(t *testing.T) {
 		}
 	}
 }
+
+// What may become a request is no request, whatever becomes of it, and what is damaged hinders nothing.
+func TestTentative(t *testing.T) {
+	state := t.TempDir()
+	wantHas := func(want bool) {
+		t.Helper()
+		if has, err := HasTentative(state); has != want || err != nil {
+			t.Errorf("has: %v, %v", has, err)
+		}
+	}
+	wantHas(false)
+	put(t, state, "a", "one")
+	wantHas(false)
+	q := open(t, state)
+	must(t, q.PutTentative("K", []byte("two\n")))
+	must(t, q.PutTentative("L", []byte("three")))
+	must(t, os.WriteFile(filepath.Join(state, dirName, tentativePrefix+"M"), []byte("torn"), 0o600))
+	must(t, os.Symlink("/dev/zero", filepath.Join(state, dirName, takenPrefix+"N")))
+	wantHas(true)
+	all, err := q.Tentatives()
+	must(t, err)
+	slices.SortFunc(all, func(x, y Tentative) int { return strings.Compare(x.Key, y.Key) })
+	if len(all) != 2 || all[0].Key != "K" || string(all[0].Data) != "two\n" || all[1].Key != "L" || all[0].Taken {
+		t.Errorf("got %+v", all)
+	}
+	must(t, q.Take(all[0]))
+	must(t, q.Forget(all[1]))
+	must(t, q.Forget(all[1]))
+	all, err = q.Tentatives()
+	must(t, err)
+	if len(all) != 1 || all[0].Key != "K" || !all[0].Taken {
+		t.Errorf("got %+v", all)
+	}
+	must(t, q.Forget(all[0]))
+	wantHas(false)
+	items, bad, err := q.List()
+	must(t, err)
+	if got := keys(items); got != "1a one" || len(bad) != 0 {
+		t.Errorf("got %q, %v", got, bad)
+	}
+	must(t, q.Close())
+}

@@ -1,0 +1,50 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"strconv"
+
+	"github.com/git-rel/rel/internal/proc"
+	"github.com/git-rel/rel/internal/release"
+)
+
+// WatchArgs are the arguments that make this program the watcher of a push: it is told which process git's receive-pack is.
+func WatchArgs(root string, pack proc.Process) []string {
+	return []string{"hook", "watch", "-C", root, strconv.Itoa(pack.PID), strconv.FormatUint(pack.Start, 10)}
+}
+
+// WatchedProcess is the process that a watcher is told of.
+func WatchedProcess(pid, start string) (proc.Process, error) {
+	id, err := strconv.Atoi(pid)
+	ticks, startErr := strconv.ParseUint(start, 10, 64)
+	if err = errors.Join(err, startErr); err != nil {
+		return proc.Process{}, release.Errorf(release.ExitUsage, "%s %s: not a process: %w", pid, start, err)
+	}
+	return proc.Process{PID: id, Start: ticks}, nil
+}
+
+// Watch waits until the receive-pack of a push has ended, and then does what post-receive does, if that did not come or did not
+// get to its end: it queues what git has taken in, sees that somebody serves the queue, and that it comes to its end.
+func (c *Client) Watch(ctx context.Context, pack proc.Process) error {
+	if err := proc.AwaitEnd(ctx, pack); err != nil {
+		return err
+	}
+	queued, err := c.takeUp(ctx)
+	_, serveErr := c.Serve()
+	err = errors.Join(err, serveErr)
+	for _, w := range queued {
+		_, awaitErr := c.Await(ctx, w)
+		err = errors.Join(err, awaitErr)
+	}
+	return err
+}
+
+// TakeUp makes requests of what git has taken in of pushes that nobody is about to ask for, and sees that somebody serves them.
+func (c *Client) TakeUp(ctx context.Context) ([]Waiting, error) {
+	queued, err := c.takeUp(ctx)
+	if err == nil && len(queued) > 0 {
+		_, err = c.Serve()
+	}
+	return queued, err
+}
