@@ -79,8 +79,7 @@ func (a *app) hookWatch() *cobra.Command {
 		Use: "watch PID START", Hidden: true, Short: "what pre-receive leaves behind", Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			worker.Unhangable()
-			pack, err := deploy.WatchedProcess(args[0], args[1])
-			if err != nil {
+			if err := deploy.AwaitReceivePack(cmd.Context(), args[0], args[1]); err != nil { // before all else: until then it is to cost nothing
 				return err
 			}
 			site, err := a.own(cmd, args)
@@ -91,7 +90,7 @@ func (a *app) hookWatch() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return client.Watch(cmd.Context(), pack)
+			return client.Watch(cmd.Context())
 		},
 	}
 }

@@ -179,13 +179,13 @@ func TestIsReceivePack(t *testing.T) {
 	}
 }
 
-func TestWatchArgs(t *testing.T) {
-	args := WatchArgs("/srv/shop", proc.Process{PID: 12, Start: 34})
-	p, err := WatchedProcess(args[len(args)-2], args[len(args)-1])
-	if err != nil || p.PID != 12 || p.Start != 34 {
-		t.Errorf("%+v, %v", p, err)
-	}
-	if _, err := WatchedProcess("1", "x"); err == nil {
+func TestAwaitReceivePack(t *testing.T) {
+	me, err := proc.Lookup(os.Getpid())
+	must(t, err)
+	me.Start++ // another process, which has ended
+	args := WatchArgs("/srv/shop", me)
+	must(t, AwaitReceivePack(t.Context(), args[len(args)-2], args[len(args)-1]))
+	if err := AwaitReceivePack(t.Context(), "1", "x"); err == nil {
 		t.Error("no error")
 	}
 }

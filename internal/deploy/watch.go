@@ -14,22 +14,19 @@ func WatchArgs(root string, pack proc.Process) []string {
 	return []string{"hook", "watch", "-C", root, strconv.Itoa(pack.PID), strconv.FormatUint(pack.Start, 10)}
 }
 
-// WatchedProcess is the process that a watcher is told of.
-func WatchedProcess(pid, start string) (proc.Process, error) {
+// AwaitReceivePack waits until git's receive-pack has ended, which a watcher is told of by its pid and when it started.
+func AwaitReceivePack(ctx context.Context, pid, start string) error {
 	id, err := strconv.Atoi(pid)
 	ticks, startErr := strconv.ParseUint(start, 10, 64)
 	if err = errors.Join(err, startErr); err != nil {
-		return proc.Process{}, release.Errorf(release.ExitUsage, "%s %s: not a process: %w", pid, start, err)
+		return release.Errorf(release.ExitUsage, "%s %s: not a process: %w", pid, start, err)
 	}
-	return proc.Process{PID: id, Start: ticks}, nil
+	return proc.AwaitEnd(ctx, proc.Process{PID: id, Start: ticks})
 }
 
-// Watch waits until the receive-pack of a push has ended, and then does what post-receive does, if that did not come or did not
-// get to its end: it queues what git has taken in, sees that somebody serves the queue, and that it comes to its end.
-func (c *Client) Watch(ctx context.Context, pack proc.Process) error {
-	if err := proc.AwaitEnd(ctx, pack); err != nil {
-		return err
-	}
+// Watch does, once the receive-pack of a push has ended, what post-receive does, if that did not come or did not get to its end: it
+// queues what git has taken in, sees that somebody serves the queue, and that it comes to its end.
+func (c *Client) Watch(ctx context.Context) error {
 	queued, err := c.takeUp(ctx)
 	_, serveErr := c.Serve()
 	err = errors.Join(err, serveErr)
