@@ -139,7 +139,7 @@ func (b *bench) all(ctx context.Context) error {
 	for _, part := range []struct {
 		name string
 		run  func(context.Context, []place) error
-	}{{"memory", b.memory}, {"objects", b.objects}, {"commands", b.commands}} {
+	}{{"memory", b.memory}, {"objects", b.objects}, {"commands", b.commands}, {"pushes", b.pushes}} {
 		if !b.wants(part.name) {
 			continue
 		}

@@ -50,6 +50,11 @@ func (b *bench) objects(ctx context.Context, _ []place) error {
 func (b *bench) turns(ctx context.Context, ways []*way, rounds int) error {
 	for round := range rounds + 1 {
 		for _, w := range ways {
+			if w.ready != nil {
+				if err := w.ready(); err != nil {
+					return err
+				}
+			}
 			s, err := timed(ctx, w.argv...)
 			if err != nil {
 				return err

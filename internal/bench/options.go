@@ -12,7 +12,7 @@ import (
 )
 
 // parts are what --only chooses from: exports on a file system, and the other tables.
-const parts = "tmpfs,ext4,xfs,memory,objects,commands"
+const parts = "tmpfs,ext4,xfs,memory,objects,commands,pushes"
 
 // options are what the caller asks for.
 type options struct {

@@ -31,7 +31,7 @@ func (b *bench) places(ctx context.Context) []place {
 		at.dir = filepath.Join(b.scratch, at.name)
 		var err error
 		switch {
-		case !b.wants(at.name) && (!b.wants("commands") || at.name == "xfs"):
+		case !b.wants(at.name) && (!b.wants("commands") && !b.wants("pushes") || at.name == "xfs"):
 			at.skipped = "not asked for"
 		case private:
 			err = b.mount(ctx, at)
