@@ -88,7 +88,7 @@ func (v *views) see(mounts []mount, root string) view {
 				one.mounts = append(one.mounts, asked)
 			}
 		}
-		if asked, ok := within(filepath.Join(root, m.point), one.names); ok {
+		if asked, _, ok := within(filepath.Join(root, m.point), one.names); ok {
 			one.mounts = append(one.mounts, asked)
 		}
 	}

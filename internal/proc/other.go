@@ -112,3 +112,17 @@ func KillHolders(context.Context, string) error { return errUnsupported }
 func Using([]string) (uses map[string][]Use, unreadable []Process, err error) {
 	return nil, nil, errUnsupported
 }
+
+// UsesOf needs /proc.
+func UsesOf([]Process, []string) (uses map[int][]Use, unreadable []Process, err error) {
+	return nil, nil, errUnsupported
+}
+
+// Descendants needs /proc.
+func Descendants(int) ([]Process, error) { return nil, errUnsupported }
+
+// InGroup is empty: there are no control groups.
+func InGroup(string) ([]Process, error) { return nil, nil }
+
+// SocketHolders needs /proc.
+func SocketHolders([]string, ...uint32) ([]Process, error) { return nil, errUnsupported }

@@ -52,8 +52,11 @@ type Listener struct {
 
 // Use says how a process uses a directory or something beneath it.
 type Use struct {
-	PID int
-	How string // cwd, root, exe, file, map, mount
+	PID     int
+	How     string // exe, cwd, root, map, file, mount
+	Dir     string // the directory, as it was asked for
+	Path    string // what it uses: Dir or something beneath, whatever the process knows it by
+	Deleted bool   // that has no name any more
 }
 
 // Await polls done until it is true, at first every 10 ms, later every 100 ms. It returns false when the timeout is over or

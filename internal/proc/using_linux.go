@@ -1,7 +1,6 @@
 package proc
 
 import (
-	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -62,73 +61,12 @@ func eachDescriptor(visit func(p Process, link, target string)) error {
 	})
 }
 
-// Holders are the processes that have the file open, we ourselves not among them.
-func Holders(path string) ([]Process, error) {
-	want, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	var found []Process
-	err = eachDescriptor(func(p Process, link, target string) {
-		if filepath.Base(target) != filepath.Base(path) || p.PID == os.Getpid() || (len(found) > 0 && found[len(found)-1].PID == p.PID) {
-			return
-		}
-		if info, err := os.Stat(link); err == nil && os.SameFile(info, want) {
-			found = append(found, p)
-		}
-	})
-	return found, err
-}
-
-// KillHolders ends the processes that have the file open, other than ourselves: TERM, 5 s later KILL. Who still has it then is
-// an error.
-func KillHolders(ctx context.Context, path string) error {
-	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
-		holders, err := Holders(path)
-		if err != nil || len(holders) == 0 {
-			return err
-		}
-		if err := SignalAll(holders, sig); err != nil {
-			return err
-		}
-		Await(ctx, termGrace, func() bool {
-			holders, err = Holders(path)
-			return err != nil || len(holders) == 0
-		})
-		if err != nil || len(holders) == 0 {
-			return err
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-	}
-	return errors.New(path + ": still open in a process after KILL")
-}
-
 // Using finds the processes that use one of the directories or anything beneath, by the directories' names in the call, and those
 // that we may not look into. A directory is known by every name that a mount gives it, also in another mount namespace; that one
 // has a mount of it or in it is a use by the first of its processes. Kernel threads use none.
 func Using(dirs []string) (uses map[string][]Use, unreadable []Process, err error) {
-	real := make(map[string]string, len(dirs)) // as /proc shows it → as it was asked for
-	for _, dir := range dirs {
-		resolved, err := filepath.EvalSymlinks(dir)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return nil, nil, err
-		}
-		if resolved, err = filepath.Abs(resolved); err != nil {
-			return nil, nil, err
-		}
-		real[resolved] = dir
-	}
 	uses = map[string][]Use{}
-	err = AsRoot(func() error {
-		names, err := newViews(real)
-		if err != nil {
-			return err
-		}
+	err = eachUse(dirs, func(names *views) error {
 		// A process may be forked by one that ends before its turn comes: those that are new are looked at until there are none,
 		// or none that could have inherited anything any more.
 		seen := map[int]uint64{}
@@ -143,7 +81,11 @@ func Using(dirs []string) (uses map[string][]Use, unreadable []Process, err erro
 					continue
 				}
 				seen[p.PID] = p.Start
-				if !usesOf(p, names, uses) {
+				found, ok := usesOf(p, names)
+				for _, use := range found {
+					uses[use.Dir] = append(uses[use.Dir], use)
+				}
+				if !ok {
 					unreadable = append(unreadable, p)
 				}
 			}
@@ -159,58 +101,109 @@ func Using(dirs []string) (uses map[string][]Use, unreadable []Process, err erro
 // forks is how often Using looks for new processes.
 const forks = 4
 
-// usesOf adds what p uses; false when we may not know all of it.
-func usesOf(p Process, names *views, uses map[string][]Use) bool {
-	base := "/proc/" + strconv.Itoa(p.PID) + "/"
-	seen := map[Use]map[string]bool{}
-	add := func(how, dir string) {
-		use := Use{PID: p.PID, How: how}
-		if seen[use] == nil {
-			seen[use] = map[string]bool{}
+// UsesOf is Using of these processes alone, by pid: how each uses one of the directories. A process that has ended uses none.
+func UsesOf(processes []Process, dirs []string) (uses map[int][]Use, unreadable []Process, err error) {
+	uses = map[int][]Use{}
+	err = eachUse(dirs, func(names *views) error {
+		for _, p := range processes {
+			found, ok := usesOf(p, names)
+			uses[p.PID] = found
+			if !ok {
+				unreadable = append(unreadable, p)
+			}
 		}
-		if !seen[use][dir] {
-			seen[use][dir] = true
-			uses[dir] = append(uses[dir], use)
+		return nil
+	})
+	return uses, unreadable, err
+}
+
+// eachUse lets look with the directories' names, as root where we may be it.
+func eachUse(dirs []string, look func(*views) error) error {
+	real := make(map[string]string, len(dirs)) // as /proc shows it → as it was asked for
+	for _, dir := range dirs {
+		resolved, err := filepath.EvalSymlinks(dir)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if resolved, err = filepath.Abs(resolved); err != nil {
+			return err
+		}
+		real[resolved] = dir
+	}
+	return AsRoot(func() error {
+		names, err := newViews(real)
+		if err != nil {
+			return err
+		}
+		return look(names)
+	})
+}
+
+// usesOf is what p uses, the most telling first; false when we may not know all of it.
+func usesOf(p Process, names *views) (uses []Use, ok bool) {
+	base := "/proc/" + strconv.Itoa(p.PID) + "/"
+	seen := map[Use]bool{}
+	add := func(use Use) {
+		if use.PID = p.PID; !seen[use] {
+			seen[use] = true
+			uses = append(uses, use)
 		}
 	}
 	view, first, err := names.of(p.PID)
 	if err != nil {
-		return gone(err)
-	}
-	if first { // the mounts of all in the namespace
-		for _, dir := range view.mounts {
-			add("mount", dir)
-		}
+		return nil, gone(err)
 	}
 	note := func(how, target string) {
-		if dir, ok := within(strings.TrimSuffix(target, deleted), view.names); ok {
-			add(how, dir)
+		path, deleted := strings.CutSuffix(target, deleted)
+		if dir, rest, ok := within(path, view.names); ok {
+			add(Use{How: how, Dir: dir, Path: dir + rest, Deleted: deleted})
 		}
 	}
-	for _, how := range []string{"cwd", "root", "exe"} {
+	for _, how := range []string{"exe", "cwd", "root"} {
 		target, err := os.Readlink(base + how)
 		if err != nil {
-			return gone(err)
+			return uses, gone(err)
 		}
 		note(how, target)
 	}
+	maps, err := os.ReadFile(base + "maps")
+	if err != nil {
+		return uses, gone(err)
+	}
+	for _, path := range mapped(string(maps)) {
+		note("map", path)
+	}
 	targets, err := descriptors(p.PID)
 	if err != nil {
-		return gone(err)
+		return uses, gone(err)
 	}
 	for _, target := range targets {
 		note("file", target)
 	}
-	maps, err := os.ReadFile(base + "maps")
-	if err != nil {
-		return gone(err)
-	}
-	for line := range strings.Lines(string(maps)) {
-		if slash := strings.IndexByte(line, '/'); slash >= 0 {
-			note("map", strings.ReplaceAll(strings.TrimSuffix(line[slash:], "\n"), `\012`, "\n"))
+	if first { // the mounts of all in the namespace
+		for _, dir := range view.mounts {
+			add(Use{How: "mount", Dir: dir, Path: dir})
 		}
 	}
-	return true
+	return uses, true
+}
+
+// mapped are the files of /proc/PID/maps; those that are mapped in pieces, one after the other, once.
+func mapped(maps string) []string {
+	var found []string
+	last := ""
+	for line := range strings.Lines(maps) {
+		slash := strings.IndexByte(line, '/')
+		if slash < 0 || line[slash:] == last {
+			continue
+		}
+		last = line[slash:]
+		found = append(found, strings.ReplaceAll(strings.TrimSuffix(last, "\n"), `\012`, "\n"))
+	}
+	return found
 }
 
 // gone tells whether a process could not be read because it has ended, which makes it use nothing.
@@ -218,16 +211,15 @@ func gone(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH)
 }
 
-// within finds which of the directories a path is in, by walking up from it.
-func within(path string, real map[string]string) (string, bool) {
-	for strings.HasPrefix(path, "/") {
-		if dir, ok := real[path]; ok {
-			return dir, true
+// within finds which of the directories a path is in, by walking up from it, and what of the path comes after that one.
+func within(path string, real map[string]string) (dir, rest string, ok bool) {
+	for at := path; strings.HasPrefix(at, "/"); at = filepath.Dir(at) {
+		if dir, ok := real[at]; ok {
+			return dir, path[len(at):], true
 		}
-		if path == "/" {
+		if at == "/" {
 			break
 		}
-		path = filepath.Dir(path)
 	}
-	return "", false
+	return "", "", false
 }

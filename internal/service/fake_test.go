@@ -39,6 +39,11 @@ func TestMain(m *testing.M) {
 		os.Exit(fakeMaster())
 	case "worker":
 		os.Exit(fakeWorker())
+	case "stray": // leaves a worker that is nobody's child
+		if err := fakeChild("worker", os.NewFile(3, "listener")).Start(); err != nil {
+			panic(err)
+		}
+		os.Exit(0)
 	}
 	os.Exit(2)
 }
@@ -126,6 +131,11 @@ func fakeMaster() int {
 	reaped := make(chan os.Signal, 1)
 	signal.Notify(reaped, syscall.SIGCHLD)
 	workers := fakeFork(file)
+	if faulty("strays") {
+		if err := fakeChild("stray", file).Start(); err != nil {
+			panic(err)
+		}
+	}
 	go func() { // so that none stays a zombie
 		for range reaped {
 			for pid := 1; pid > 0; {

@@ -27,6 +27,7 @@ type generation struct {
 
 type oldWorker struct {
 	proc.Process
+	took bool // it took requests before the reload
 	late bool // first seen after the command: forked by the master as it was, or while it reloaded
 }
 
@@ -41,7 +42,7 @@ func (s *Service) generation(st State, what string) (*generation, error) {
 		return nil, err
 	}
 	for _, w := range st.Workers {
-		g.old = append(g.old, oldWorker{Process: w})
+		g.old = append(g.old, oldWorker{Process: w, took: takes[w.PID] == yes})
 		g.served = g.served || takes[w.PID] == yes
 	}
 	return g, nil
@@ -75,7 +76,7 @@ func (g *generation) look() (string, error) {
 		switch {
 		case g.isOld(w):
 		case w.Start < g.since:
-			g.old = append(g.old, oldWorker{w, true})
+			g.old = append(g.old, oldWorker{Process: w, late: true})
 		case takes[w.PID] != no || !g.served:
 			g.fresh = w
 		}
@@ -239,7 +240,7 @@ func (g *generation) readStamp() error {
 	}
 	for _, w := range workers {
 		if !g.isOld(w) {
-			g.old = append(g.old, oldWorker{w, true})
+			g.old = append(g.old, oldWorker{Process: w, late: true})
 		}
 	}
 	return nil

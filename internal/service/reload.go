@@ -41,6 +41,9 @@ func (s *Service) reload(ctx context.Context, key, command string) error {
 		return s.Start(ctx)
 	}
 	g, err := s.generation(st, strings.TrimSuffix(key, "_cmd"))
+	if err == nil {
+		err = s.note(st, g)
+	}
 	if err != nil {
 		return s.errorf("%w", err)
 	}

@@ -56,6 +56,8 @@ type Service struct {
 	unit    string          // the systemd unit that it was seen to be
 	known   []proc.Process  // workers that were seen: what they hold when their master is gone is still ours
 	systemd bool            // systemd is pid 1
+	took    takeover        // how it last took a release over
+	sharers []proc.Process  // who was found to hold its sockets without being of its family
 }
 
 var (

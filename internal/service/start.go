@@ -32,6 +32,7 @@ func (s *Service) Start(ctx context.Context) error {
 			return s.errorf("%w", err)
 		}
 		before := proc.Ticks()
+		s.took.since = before
 		tail, err := s.control(ctx, "start", s.spec.Start, proc.Process{})
 		if err != nil {
 			return s.errorf("not started: %w%s", err, tail)
@@ -179,7 +180,7 @@ func (s *Service) awaitFree(ctx context.Context, deadline time.Time) error {
 	case ctx.Err() != nil:
 		return s.errorf("not started: %w", context.Cause(ctx))
 	}
-	ports, err := s.ports(State{})
+	ports, _, err := s.ports(State{})
 	if err != nil {
 		return s.errorf("%w", err)
 	}

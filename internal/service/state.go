@@ -17,6 +17,8 @@ type State struct {
 	Ports   []Port         // of the addresses in listen
 	Unit    string         // the systemd unit that owns the master, if one does
 	Why     string         // why it counts as down
+	group   string         // the unit's control group
+	sockets []string       // on which it takes requests: those bound to the addresses in listen, and its own; by inode
 }
 
 // Port is an address that the service is to listen on.
@@ -49,7 +51,7 @@ func (s *Service) look() (State, error) {
 		}
 		s.remember(append([]proc.Process{st.Master}, st.Workers...))
 	}
-	st.Ports, err = s.ports(st)
+	st.Ports, st.sockets, err = s.ports(st)
 	return st, err
 }
 
@@ -95,7 +97,7 @@ func (s *Service) master() (State, error) {
 		st, err = s.portMaster()
 	}
 	if err == nil && st.Up && s.systemd && s.spec.Preset != "command" {
-		st.Unit, err = s.ownerOf(st.Master)
+		st.Unit, st.group, err = s.ownerOf(st.Master)
 		s.unit = orElse(st.Unit, s.unit)
 	}
 	return st, err
@@ -157,20 +159,23 @@ func (s *Service) portMaster() (State, error) {
 	return State{Up: err == nil, Master: p}, err
 }
 
-// ports looks at each address of the service. Only a port that is not ours is looked up among all processes.
-func (s *Service) ports(st State) ([]Port, error) {
+// ports looks at each address of the service, and gives the sockets, too. Only a port that is not ours is looked up among all processes.
+func (s *Service) ports(st State) (found []Port, sockets []string, err error) {
 	own, err := s.sockets(st)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var found []Port
+	for inode := range own {
+		sockets = append(sockets, inode)
+	}
 	for _, addr := range s.spec.Listen {
 		bound, err := proc.Bound(addr)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		port := Port{Addr: addr, Held: len(bound) > 0, Ours: len(bound) > 0}
 		for _, l := range bound {
+			sockets = append(sockets, l.Inode)
 			if holder, ok := own[l.Inode]; ok {
 				port.PID = holder
 			} else {
@@ -179,20 +184,20 @@ func (s *Service) ports(st State) ([]Port, error) {
 		}
 		if port.Held && !port.Ours {
 			if err := s.nameHolder(st, &port); err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 		} else if port.Held {
 			port.Command = proc.Cmdline(port.PID)
 		}
 		found = append(found, port)
 	}
-	return found, nil
+	return found, sockets, nil
 }
 
 // sockets are the listening sockets of the master and its workers, with who holds each.
 func (s *Service) sockets(st State) (map[string]int, error) {
 	own := map[string]int{}
-	if !st.Up || len(s.spec.Listen) == 0 {
+	if !st.Up || st.Master.PID == 0 {
 		return own, nil
 	}
 	pids := []int{st.Master.PID}

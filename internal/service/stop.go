@@ -20,6 +20,9 @@ func (s *Service) Stop(ctx context.Context) error {
 		return s.errorf("%w", err)
 	}
 	old, err := s.family(st.Master, nil)
+	if err == nil {
+		err = s.note(st, nil)
+	}
 	if err != nil {
 		return s.errorf("%w", err)
 	}
@@ -39,7 +42,7 @@ func (s *Service) Stop(ctx context.Context) error {
 	if down {
 		return nil
 	}
-	ports, err := s.ports(State{})
+	ports, _, err := s.ports(State{})
 	if err != nil {
 		return s.errorf("%w", err)
 	}

@@ -14,6 +14,7 @@ import (
 // unitInfo is what systemctl show tells of a unit.
 type unitInfo struct {
 	Load, Active, Sub, Result, Invocation string
+	Group                                 string // the control group of its processes: "/system.slice/web.service"
 	MainPID                               int
 	CanReload                             bool
 }
@@ -72,33 +73,33 @@ func (s *Service) unitMaster(unit string) (State, error) {
 	if info.Load == "not-found" {
 		return State{}, fmt.Errorf("unit %s: systemd does not know it", unit)
 	}
-	st := State{Unit: unit, Why: fmt.Sprintf("unit %s is %s (%s, result %s)", unit, info.Active, info.Sub, info.Result)}
+	st := State{Unit: unit, group: info.Group, Why: fmt.Sprintf("unit %s is %s (%s, result %s)", unit, info.Active, info.Sub, info.Result)}
 	if info.Active != "active" && info.Active != "reloading" {
 		return st, nil
 	}
 	if info.MainPID == 0 { // a unit without a main process, or one whose pid file systemd could not read
-		return State{Unit: unit, Up: true}, nil
+		return State{Unit: unit, Up: true, group: info.Group}, nil
 	}
 	p, err := proc.Lookup(info.MainPID)
 	if errors.Is(err, proc.ErrGone) {
 		st.Why = fmt.Sprintf("unit %s: its main process, pid %d, is gone", unit, info.MainPID)
 		return st, nil
 	}
-	return State{Unit: unit, Up: err == nil, Master: p}, err
+	return State{Unit: unit, Up: err == nil, Master: p, group: info.Group}, err
 }
 
-// ownerOf is the unit that a master belongs to. Being in its control group is not enough: so is everything that was started by hand
+// ownerOf is the unit that a master belongs to, and its control group. Being in its control group is not enough: so is everything that was started by hand
 // from within a service, as by a login or a runner of tests.
-func (s *Service) ownerOf(master proc.Process) (string, error) {
-	unit := proc.Unit(master.PID)
+func (s *Service) ownerOf(master proc.Process) (unit, group string, err error) {
+	unit = proc.Unit(master.PID)
 	if unit == "" {
-		return "", nil
+		return "", "", nil
 	}
 	info, err := s.show(context.Background(), unit)
 	if err != nil || info.MainPID != master.PID {
-		return "", err
+		return "", "", err
 	}
-	return unit, nil
+	return unit, info.Group, nil
 }
 
 // failedUnit tells whether systemd has given the service up.
@@ -111,7 +112,7 @@ func (s *Service) show(ctx context.Context, unit string) (unitInfo, error) {
 	var out bytes.Buffer
 	c := proc.Command{
 		Name: "systemctl show", Path: "systemctl", Env: s.env.Environ, Timeout: s.spec.Timeout,
-		Args:   []string{"show", "--no-pager", "--property=LoadState,ActiveState,SubState,Result,InvocationID,MainPID,CanReload", "--", unit},
+		Args:   []string{"show", "--no-pager", "--property=LoadState,ActiveState,SubState,Result,InvocationID,MainPID,CanReload,ControlGroup", "--", unit},
 		Output: func(line string) { out.WriteString(line + "\n") },
 	}
 	if _, err := c.Run(ctx); err != nil {
@@ -135,6 +136,8 @@ func parseShow(text string) (unitInfo, error) {
 			info.Result = value
 		case "InvocationID":
 			info.Invocation = value
+		case "ControlGroup":
+			info.Group = value
 		case "CanReload":
 			info.CanReload = value == "yes"
 		case "MainPID":
