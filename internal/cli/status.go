@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -122,7 +123,62 @@ func (a *app) serviceLine(site *deploy.Site, one deploy.ServiceStatus) string {
 	if one.Since != nil {
 		line += ", since " + a.out.Time(*one.Since) + " (" + ui.Ago(*one.Since, site.Now()) + ")"
 	}
-	return line
+	return strings.Join(append([]string{line}, running(one.Running)...), "\n")
+}
+
+// running is a line for each release that processes are of, and each way in which that is known.
+func running(all []deploy.ProcessStatus) []string {
+	var kinds []string
+	pids := map[string][]string{}
+	for _, p := range all {
+		tag := p.Tag
+		if p.Release == "" {
+			tag = "unknown"
+		}
+		kind := tag + "\x00" + howKnown(p)
+		if pids[kind] == nil {
+			kinds = append(kinds, kind)
+		}
+		pids[kind] = append(pids[kind], strconv.Itoa(p.PID))
+	}
+	lines := make([]string, 0, len(kinds))
+	for _, kind := range kinds {
+		tag, how, _ := strings.Cut(kind, "\x00")
+		some := pids[kind]
+		if more := len(some) - pidsShown; more > 0 {
+			some = append(some[:pidsShown:pidsShown], fmt.Sprintf("%d more", more))
+		}
+		lines = append(lines, fmt.Sprintf("%s: pid %s, %s", ui.Escape(tag), strings.Join(some, ", "), ui.Escape(how)))
+	}
+	return lines
+}
+
+// pidsShown is how many processes of one kind are named.
+const pidsShown = 10
+
+// howKnown says how a process's release is known.
+func howKnown(p deploy.ProcessStatus) string {
+	switch p.How {
+	case "exe":
+		return "executes " + p.Path
+	case "cwd":
+		return "working directory " + p.Path
+	case "root":
+		return "root directory " + p.Path
+	case "map":
+		return "has mapped " + p.Path
+	case "file":
+		return "has open " + p.Path
+	case deploy.HowAge:
+		return "by its age"
+	case deploy.HowReload:
+		return "was seen to reload"
+	case deploy.HowUnseen:
+		return "cannot be looked into by this user"
+	case deploy.HowSkipped:
+		return "not looked into, since there are so many"
+	}
+	return "older than what is live, and uses no file of a release"
 }
 
 func healthLine(h deploy.HealthStatus) string {

@@ -126,7 +126,16 @@ type Service struct {
 	Listen     []string `toml:"listen"` // "127.0.0.1:8080", ":8080", "[::1]:8080", "unix:/run/app.sock"
 	ErrorLog   string   `toml:"error_log"`
 	Timeout    Duration `toml:"timeout"` // of each of start, stop, restart, graceful
+	// Stragglers says what becomes of a run after which processes go on with another release: StragglersWarn or StragglersRevert.
+	Stragglers string   `toml:"stragglers"`
+	Drain      Duration `toml:"drain"` // how long old processes may take to end before that
 }
+
+// What Service.Stragglers can be.
+const (
+	StragglersWarn   = "warn"
+	StragglersRevert = "revert"
+)
 
 // Health is the gate after the switch.
 type Health struct {

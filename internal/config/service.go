@@ -27,6 +27,10 @@ func (c *Config) checkServices(k *checker) {
 		k.oneOf(key+".preset", s.Preset, servicePresets)
 		k.oneOf(key+".restart", s.Restart, restarts)
 		k.positive(key+".timeout", s.Timeout)
+		k.oneOf(key+".stragglers", s.Stragglers, stragglers)
+		if s.Drain.Duration != 0 { // which is to look, and not to wait
+			k.positive(key+".drain", s.Drain)
+		}
 		k.noNUL(key, s.Start, s.Stop, s.RestartCmd, s.Graceful, s.Test, s.PIDFile, s.ErrorLog)
 		if s.User != "" && !userName.MatchString(s.User) {
 			k.bad(key+".user", "%q is no user name", s.User)

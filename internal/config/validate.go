@@ -18,6 +18,7 @@ var (
 	scopes         = []string{"all", "changed"}
 	servicePresets = []string{"apache", "nginx", "systemd", "pidfile", "command"}
 	restarts       = []string{"graceful", "restart", "stop-start", "none"}
+	stragglers     = []string{StragglersWarn, StragglersRevert}
 	branchActions  = []string{BranchCut, BranchStage, BranchNone}
 	lightweights   = []string{LightweightRefuse, LightweightAllow}
 	reconciles     = []string{ReconcileReport, ReconcileDeploy}
@@ -60,6 +61,10 @@ func (c *Config) complete() {
 		fill(&s.Restart, c.restartOf(*s))
 		if !c.Has(key + ".timeout") {
 			s.Timeout = seconds(60)
+		}
+		fill(&s.Stragglers, StragglersWarn)
+		if !c.Has(key + ".drain") {
+			s.Drain = seconds(10)
 		}
 	}
 }

@@ -190,6 +190,9 @@ func (r *run) turn(ctx context.Context) error {
 	if err := r.health(ctx); err != nil {
 		return err
 	}
+	if err := r.stragglers(ctx); err != nil {
+		return err
+	}
 	if err := r.mark(journal.Healthy); err != nil {
 		return err
 	}

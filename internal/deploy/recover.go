@@ -208,6 +208,9 @@ func (r *run) finishForward(ctx context.Context) error {
 	if err := r.health(ctx); err != nil {
 		return err
 	}
+	if err := r.stragglers(ctx); err != nil {
+		return err
+	}
 	return r.awaitConfirm(ctx)
 }
 

@@ -96,7 +96,10 @@ func (r *run) restore(ctx context.Context, bad release.Release) error {
 	if stopErr != nil || r.from.ID == "" || !r.allWereUp() {
 		return stopErr
 	}
-	return r.health(ctx)
+	if err := r.health(ctx); err != nil {
+		return err
+	}
+	return r.stragglers(ctx)
 }
 
 // undisturbed says whether a service still is the very one that the run found, and has not loaded the new release: what keeps it

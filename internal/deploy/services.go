@@ -207,6 +207,9 @@ func (r *run) serviceStep(step release.Step, s *service.Service, word string, do
 		if err != nil || !state.Up {
 			return s.Spec().Name + " " + word, err
 		}
+		if step == release.StepStart {
+			r.noteTook(s, state)
+		}
 		return fmt.Sprintf("%s %s, pid %d", s.Spec().Name, word, state.Master.PID), nil
 	})
 }

@@ -37,12 +37,13 @@ type Status struct {
 
 // ServiceStatus is how one service is.
 type ServiceStatus struct {
-	Name      string     `json:"name"`
-	Up        bool       `json:"up"`
-	PID       int        `json:"pid"`
-	Since     *time.Time `json:"since"`
-	Processes int        `json:"processes"`
-	Why       string     `json:"why,omitempty"` // it is down, or could not be looked at
+	Name      string          `json:"name"`
+	Up        bool            `json:"up"`
+	PID       int             `json:"pid"`
+	Since     *time.Time      `json:"since"`
+	Processes int             `json:"processes"`
+	Running   []ProcessStatus `json:"running"`       // with all that its processes have started
+	Why       string          `json:"why,omitempty"` // it is down, or could not be looked at
 }
 
 // HealthStatus is what one try of the health probes saw.
@@ -77,6 +78,7 @@ func (s *Site) Status(ctx context.Context, health bool) (Status, error) {
 		return status, err
 	}
 	status.Foreign = live.Foreign
+	var took map[string]release.Took
 	v, err := s.peek()
 	if err != nil {
 		return status, err
@@ -84,7 +86,7 @@ func (s *Site) Status(ctx context.Context, health bool) (Status, error) {
 	if v.Live.ID != "" {
 		status.Tag, status.Commit, status.Release = v.Live.Tag, v.Live.Commit, v.Live.ID
 		status.Signer = v.signer(v.Live.Tag, v.Live.Commit, v.Live.Signer)
-		if err := s.sinceWhen(&status); err != nil {
+		if took, err = s.sinceWhen(&status); err != nil {
 			return status, err
 		}
 		drift, err := s.drift(v.Live.ID)
@@ -98,7 +100,7 @@ func (s *Site) Status(ctx context.Context, health bool) (Status, error) {
 		return status, err
 	}
 	for _, one := range services {
-		status.Services = append(status.Services, s.serviceStatus(one))
+		status.Services = append(status.Services, s.serviceStatus(one, v, took[one.Spec().Name]))
 	}
 	if health && s.healthOf(v.Live).Configured() {
 		report, err := s.healthOf(v.Live).Once(ctx, gate.HealthRequest{
@@ -150,26 +152,33 @@ func (s *Site) pushes(status *Status) {
 // sinceLookBack is how many runs are looked through for the one that made the live release live.
 const sinceLookBack = 1000
 
-func (s *Site) sinceWhen(status *Status) error {
+// sinceWhen finds the run that made the live release live, and how each service took it over last.
+func (s *Site) sinceWhen(status *Status) (took map[string]release.Took, err error) {
 	runs, err := journal.Tail(s.Root.State(), sinceLookBack)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	took = map[string]release.Took{}
 	for _, run := range runs {
 		if run.Now != status.Release {
-			return nil
+			return took, nil
+		}
+		for _, one := range run.Services {
+			if _, newer := took[one.Service]; !newer && one.Since > 0 {
+				took[one.Service] = one
+			}
 		}
 		if run.FromID != status.Release && run.Release == status.Release {
 			since := run.Started.Add(time.Duration(run.Seconds * float64(time.Second))).UTC().Truncate(time.Second)
 			status.Since, status.Run = &since, run.Run
-			return nil
+			return took, nil
 		}
 	}
-	return nil
+	return took, nil
 }
 
-func (s *Site) serviceStatus(one *service.Service) ServiceStatus {
-	status := ServiceStatus{Name: one.Spec().Name}
+func (s *Site) serviceStatus(one *service.Service, v view, took release.Took) ServiceStatus {
+	status := ServiceStatus{Name: one.Spec().Name, Running: []ProcessStatus{}}
 	state, err := one.State()
 	if err != nil {
 		status.Why = err.Error()
@@ -184,6 +193,11 @@ func (s *Site) serviceStatus(one *service.Service) ServiceStatus {
 	if state.Up {
 		since := state.Master.StartedAt(s.Now()).UTC().Truncate(time.Second)
 		status.Since, status.Processes = &since, 1+len(state.Workers)
+	}
+	if running, err := s.processes(one, state, v, took); err != nil {
+		status.Why = err.Error()
+	} else {
+		status.Running = running
 	}
 	return status
 }

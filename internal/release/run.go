@@ -74,6 +74,17 @@ type Run struct {
 	Exit       int       `json:"exit"`              // what the command that asked for it exits with
 	Checked    string    `json:"checked,omitempty"` // digest of the gates that Release has passed
 	Note       string    `json:"note,omitempty"`    // what recovery did, and the like
+	Services   []Took    `json:"services,omitempty"`
+	Stragglers []string  `json:"stragglers,omitempty"` // processes that went on with another release: a sentence for each service
+}
+
+// Took says how a service took over what went live.
+type Took struct {
+	Service string `json:"service"`
+	PID     int    `json:"pid"`   // its main process afterwards
+	Start   uint64 `json:"start"` // of that, in boot ticks
+	Since   uint64 `json:"since"` // the boot tick from which on its processes are new ones
+	Boot    string `json:"boot"`  // which boot of the machine the ticks are of
 }
 
 // Event is a line of a run's log, .rel/runs/<n>.jsonl.

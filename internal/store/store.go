@@ -100,6 +100,9 @@ func (r *Root) State(elem ...string) string {
 // LivePath is the path that the service runs from.
 func (r *Root) LivePath() string { return filepath.Join(r.Dir, r.Layout.Live) }
 
+// ReleasesDir is where releases are, but for the live one in mode "directory".
+func (r *Root) ReleasesDir() string { return filepath.Join(r.Dir, releasesName) }
+
 // TempDir is where a release is exported before it is published.
 func (r *Root) TempDir(id release.ID) string {
 	return filepath.Join(r.Dir, releasesName, tmpPrefix+string(id))
