@@ -69,6 +69,8 @@ func TestErrors(t *testing.T) {
 		{"service restart", "[[service]]\npreset = 'apache'\nrestart = 'gracefull'", `rel.toml:3: service.restart: "gracefull" is none of`, `did you mean "graceful"?`},
 		{"service start", "[[service]]\nname = 'a'", `rel.toml:1: service: preset "command" needs start and stop`, ""},
 		{"service pidfile", "[[service]]\npreset = 'pidfile'\nstart = 'x'", `preset "pidfile" needs start and pidfile`, ""},
+		{"service stragglers", "[[service]]\npreset = 'apache'\nstragglers = 'warm'", `rel.toml:3: service.stragglers: "warm" is none of warn, revert`, `did you mean "warn"?`},
+		{"service drain", "[[service]]\npreset = 'apache'\ndrain = '-1s'", `rel.toml:3: service.drain: -1s is no time to wait`, ""},
 		{"service graceful", "[[service]]\nstart = 'x'\nrestart = 'graceful'", `rel.toml:3: service.restart: "graceful" needs graceful`, ""},
 		{"service unseen", "[[service]]\nstart = 'x'\nstop = 'y'", `rel.toml:1: service: preset "command" needs pidfile or listen`, ""},
 		{"service user", "[[service]]\npreset = 'apache'\nuser = '-x'", `rel.toml:3: service.user: "-x" is no user name`, ""},

@@ -39,6 +39,9 @@ func TestMain(m *testing.M) {
 		os.Exit(fakeMaster())
 	case "worker":
 		os.Exit(fakeWorker())
+	case "idle": // of what a worker leaves behind
+		enroll()
+		select {}
 	case "stray": // leaves a worker that is nobody's child
 		if err := fakeChild("worker", os.NewFile(3, "listener")).Start(); err != nil {
 			panic(err)
@@ -208,6 +211,11 @@ func fakeWorker() int {
 		panic(err)
 	}
 	syscall.Close(3)
+	if faulty("leave-idle") {
+		if err := fakeChild("idle").Start(); err != nil {
+			panic(err)
+		}
+	}
 	go func() {
 		for {
 			c, err := l.Accept()

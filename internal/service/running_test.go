@@ -76,3 +76,29 @@ func TestRunningStray(t *testing.T) {
 		t.Errorf("after the reload: %d main, %d old, %d drain, %d young", main, old, drains, young)
 	}
 }
+
+// What a worker has left behind is old once the service was stopped, and not before.
+func TestRunningAfterStop(t *testing.T) {
+	t.Parallel()
+	f := newFake(t, nil)
+	f.faults("leave-idle")
+	f.start()
+	all := 0
+	if !proc.Await(context.Background(), patience, func() bool {
+		_, _, _, all = f.running()
+		return all == 4
+	}) {
+		t.Fatalf("%d are there, two workers and what each has left wanted", all)
+	}
+	f.faults()
+	if err := f.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if main, old, _, young := f.running(); main != 0 || old != 2 || young != 0 {
+		t.Errorf("after the stop: %d main, %d old, %d young", main, old, young)
+	}
+	f.start()
+	if main, old, _, young := f.running(); main != 1 || old != 2 || young != 2 {
+		t.Errorf("after the start: %d main, %d old, %d young", main, old, young)
+	}
+}
