@@ -59,7 +59,11 @@ func (r *run) firstLook(s *service.Service) ([]straggler, error) {
 	if err := s.FindSharers(state); err != nil {
 		return nil, err
 	}
-	return r.stragglersOf(s, state)
+	left, unseen, err := r.stragglersOf(s, state)
+	if len(unseen) > 0 {
+		r.note("%s: this user may not look into pid %s: of %s by nothing but age", s.Spec().Name, listed(unseen), r.to.Tag)
+	}
+	return left, err
 }
 
 // awaitStragglers waits for the end of old processes, which are there, and judges those that remain.
@@ -72,7 +76,7 @@ func (r *run) awaitStragglers(ctx context.Context, s *service.Service, c config.
 		proc.Await(ctx, drain, func() bool {
 			state, err := s.State()
 			if err == nil {
-				left, err = r.stragglersOf(s, state)
+				left, _, err = r.stragglersOf(s, state)
 			}
 			r.warn(err)
 			return err != nil || len(left) == 0 || time.Since(begun) > settling && allStay(left)
@@ -94,18 +98,20 @@ func allStay(left []straggler) bool {
 	return true
 }
 
-// stragglersOf are those of a service now.
-func (r *run) stragglersOf(s *service.Service, state service.State) ([]straggler, error) {
+// stragglersOf are those of a service now, and the pids of the processes that may not be looked into.
+func (r *run) stragglersOf(s *service.Service, state service.State) (found []straggler, unseen []string, err error) {
 	all, err := s.Running(state)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	seen, err := r.lookInto(all, r.to.ID)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var found []straggler
 	for _, p := range all {
+		if seen.unseen[p.PID] {
+			unseen = append(unseen, strconv.Itoa(p.PID))
+		}
 		id, use := seen.of(p.PID)
 		switch {
 		case !p.Same():
@@ -115,7 +121,7 @@ func (r *run) stragglersOf(s *service.Service, state service.State) ([]straggler
 			found = append(found, straggler{Running: p})
 		}
 	}
-	return found, nil
+	return found, unseen, nil
 }
 
 // judgeStragglers says what remains. Who only finishes what it has begun never sends a run back: it answers nothing new, and how long

@@ -258,19 +258,39 @@ passes = 1
 	}
 }
 
-// rel says what it cannot see: of another user's processes nothing but their age.
+// rel says what it cannot see: of a process that it may not look into it tells the age and claims nothing else. Here that is one whose
+// program its user may execute and not read.
 func TestStragglerUnseen(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
-		t.Skip("only root can be looked at by somebody else")
+		t.Skip("only root can become somebody else")
 	}
-	s := newPerlSite(t, options{}, "", "")
-	cmd := exec.Command("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", s.rel, "-C", s.dir, "status")
-	cmd.Env = environ()
-	must(t, exec.Command("chmod", "-R", "a+rX", filepath.Dir(filepath.Dir(s.dir))).Run())
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Skipf("%v: %s", err, out)
+	s := newSite(t, options{noService: true})
+	sleep, err := os.ReadFile("/bin/sleep")
+	must(t, err)
+	must(t, os.WriteFile(filepath.Join(s.run, "opaque"), sleep, 0o755))
+	pidfile := filepath.Join(s.run, "shop.pid")
+	s.configure(fmt.Sprintf("[[service]]\nname = \"shop\"\npreset = \"pidfile\"\nrestart = \"restart\"\npidfile = %q\nstart = \"%s/opaque 600 & echo $! > %s\"\n",
+		pidfile, s.run, pidfile))
+	s.tag("v1.0")
+	top := filepath.Dir(filepath.Dir(s.dir)) // the test's own
+	must(t, exec.Command("chown", "-R", "65534:65534", top).Run())
+	must(t, exec.Command("chmod", "0111", filepath.Join(s.run, "opaque")).Run())
+	must(t, exec.Command("chown", "0:0", filepath.Join(s.run, "opaque")).Run())
+	program := filepath.Join(top, "rel") // which others cannot reach where it is
+	must(t, os.Link(s.rel, program))
+	as := func(args ...string) string {
+		cmd := exec.Command("setpriv", append([]string{"--reuid=65534", "--regid=65534", "--clear-groups", program, "-C", s.dir}, args...)...)
+		cmd.Env, cmd.Dir = append(environ(), "HOME="+s.run), s.dir
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		return string(out)
 	}
-	s.says(string(out), "cannot be looked into by this user")
+	said := as("activate", "v1.0")
+	pid, err := os.ReadFile(pidfile)
+	must(t, err)
+	s.says(said, "shop: this user may not look into pid "+strings.TrimSpace(string(pid))+": of v1.0 by nothing but age")
+	s.says(as("status"), "unknown: pid "+strings.TrimSpace(string(pid))+", cannot be looked into by this user")
 }
