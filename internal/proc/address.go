@@ -12,7 +12,7 @@ type address struct {
 	any  bool // every TCP socket
 	host netip.Addr
 	port uint16
-	path string // of a unix socket; "*" is every one
+	path string // of a unix socket
 }
 
 // CheckAddrs tells which of the addresses cannot be understood: "8080", "127.0.0.1:8080", "[::1]:80", "*:80", "localhost:80" and
@@ -72,7 +72,7 @@ func parseAddr(text string) ([]address, error) {
 func (a address) blockedBy(s socket) bool {
 	switch {
 	case s.path != "":
-		return a.path == "*" || (a.path != "" && a.path == s.path)
+		return a.path == s.path
 	case a.path != "":
 		return false
 	case a.any:

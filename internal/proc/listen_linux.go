@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -26,22 +27,74 @@ func (s socket) String() string {
 	return s.addr.String()
 }
 
+// Sockets are the listening sockets of this network namespace, TCP and unix, as they were when they were read. Reading them takes the
+// kernel milliseconds, since it looks through all its connections.
+type Sockets struct{ all []socket }
+
+// ReadSockets reads the kernel's tables.
+func ReadSockets() (Sockets, error) {
+	all, err := listening()
+	return Sockets{all}, err
+}
+
 // Bound finds the sockets that keep others from listening on the addresses: "8080", "127.0.0.1:8080", "[::1]:80", "unix:/path".
 // It does not look for who holds them, which is much more work. No addresses: every TCP socket.
-func Bound(addrs ...string) ([]Listener, error) {
+func (s Sockets) Bound(addrs ...string) ([]Listener, error) {
 	wanted, err := parseAddrs(addrs)
 	if err != nil {
 		return nil, err
 	}
-	sockets, err := listening(wanted)
+	found := make([]Listener, 0, len(s.all))
+	for _, one := range s.all {
+		if slices.ContainsFunc(wanted, func(a address) bool { return a.blockedBy(one) }) {
+			found = append(found, Listener{Addr: one.String(), Inode: one.inode})
+		}
+	}
+	return found, nil
+}
+
+// Of are those that each process holds, by inode: the same number in two processes is the same socket. A process whose descriptors
+// we may not see is not in the map.
+func (s Sockets) Of(pids ...int) (map[int][]string, error) {
+	inodes := map[string]bool{}
+	for _, one := range s.all {
+		inodes[one.inode] = true
+	}
+	found := map[int][]string{}
+	err := AsRoot(func() error {
+		for _, pid := range pids {
+			targets, err := descriptors(pid)
+			if err != nil {
+				continue
+			}
+			found[pid] = nil
+			for _, target := range targets {
+				if inode, ok := socketInode(target); ok && inodes[inode] {
+					found[pid] = append(found[pid], inode)
+				}
+			}
+		}
+		return nil
+	})
+	return found, err
+}
+
+// Bound is Sockets.Bound of what is there now.
+func Bound(addrs ...string) ([]Listener, error) {
+	now, err := ReadSockets()
 	if err != nil {
 		return nil, err
 	}
-	found := make([]Listener, 0, len(sockets))
-	for _, s := range sockets {
-		found = append(found, Listener{Addr: s.String(), Inode: s.inode})
+	return now.Bound(addrs...)
+}
+
+// Listening is Sockets.Of what is there now.
+func Listening(pids ...int) (map[int][]string, error) {
+	now, err := ReadSockets()
+	if err != nil {
+		return nil, err
 	}
-	return found, nil
+	return now.Of(pids...)
 }
 
 // Listeners is Bound that names one process for each socket: the oldest of those that hold it.
@@ -69,52 +122,14 @@ func Listeners(addrs ...string) ([]Listener, error) {
 	return found, nil
 }
 
-// Listening are the listening sockets, TCP and unix, of each process, by inode: the same number in two processes is the same
-// socket. A process whose descriptors we may not see is not in the map.
-func Listening(pids ...int) (map[int][]string, error) {
-	sockets, err := listening([]address{{any: true}, {path: "*"}})
-	if err != nil {
-		return nil, err
-	}
-	inodes := map[string]bool{}
-	for _, s := range sockets {
-		inodes[s.inode] = true
-	}
-	found := map[int][]string{}
-	err = AsRoot(func() error {
-		for _, pid := range pids {
-			targets, err := descriptors(pid)
-			if err != nil {
-				continue
-			}
-			found[pid] = nil
-			for _, target := range targets {
-				if inode, ok := socketInode(target); ok && inodes[inode] {
-					found[pid] = append(found[pid], inode)
-				}
-			}
-		}
-		return nil
-	})
-	return found, err
-}
-
 func socketInode(target string) (string, bool) {
 	rest, ok := strings.CutPrefix(target, "socket:[")
 	return strings.TrimSuffix(rest, "]"), ok
 }
 
 // listening reads the kernel's tables of this network namespace.
-func listening(wanted []address) ([]socket, error) {
+func listening() ([]socket, error) {
 	var found []socket
-	keepWanted := func(s socket) {
-		for _, a := range wanted {
-			if a.blockedBy(s) {
-				found = append(found, s)
-				return
-			}
-		}
-	}
 	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
 		rows, err := listenRows(table)
 		if err != nil {
@@ -125,7 +140,7 @@ func listening(wanted []address) ([]socket, error) {
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", table, err)
 			}
-			keepWanted(socket{inode: f[9], addr: addr})
+			found = append(found, socket{inode: f[9], addr: addr})
 		}
 	}
 	lines, err := tableLines("/proc/net/unix")
@@ -140,7 +155,7 @@ func listening(wanted []address) ([]socket, error) {
 		if flags, err := strconv.ParseUint(f[3], 16, 64); err != nil || flags&0x10000 == 0 { // __SO_ACCEPTCON
 			continue
 		}
-		keepWanted(socket{inode: f[6], path: strings.Join(f[7:], " ")})
+		found = append(found, socket{inode: f[6], path: strings.Join(f[7:], " ")})
 	}
 	return found, nil
 }

@@ -93,6 +93,18 @@ func Unit(int) string { return "" }
 // Systemd is false.
 func Systemd() bool { return false }
 
+// Sockets are the listening sockets.
+type Sockets struct{}
+
+// ReadSockets needs /proc.
+func ReadSockets() (Sockets, error) { return Sockets{}, errUnsupported }
+
+// Bound needs /proc.
+func (Sockets) Bound(...string) ([]Listener, error) { return nil, errUnsupported }
+
+// Of needs /proc.
+func (Sockets) Of(...int) (map[int][]string, error) { return nil, errUnsupported }
+
 // Bound needs /proc.
 func Bound(...string) ([]Listener, error) { return nil, errUnsupported }
 

@@ -161,7 +161,14 @@ func (s *Service) portMaster() (State, error) {
 
 // ports looks at each address of the service, and gives the sockets, too. Only a port that is not ours is looked up among all processes.
 func (s *Service) ports(st State) (found []Port, sockets []string, err error) {
-	own, err := s.sockets(st)
+	if len(s.spec.Listen) == 0 && (!st.Up || st.Master.PID == 0) {
+		return nil, nil, nil
+	}
+	table, err := proc.ReadSockets()
+	if err != nil {
+		return nil, nil, err
+	}
+	own, err := s.sockets(st, table)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -169,7 +176,7 @@ func (s *Service) ports(st State) (found []Port, sockets []string, err error) {
 		sockets = append(sockets, inode)
 	}
 	for _, addr := range s.spec.Listen {
-		bound, err := proc.Bound(addr)
+		bound, err := table.Bound(addr)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -195,7 +202,7 @@ func (s *Service) ports(st State) (found []Port, sockets []string, err error) {
 }
 
 // sockets are the listening sockets of the master and its workers, with who holds each.
-func (s *Service) sockets(st State) (map[string]int, error) {
+func (s *Service) sockets(st State, table proc.Sockets) (map[string]int, error) {
 	own := map[string]int{}
 	if !st.Up || st.Master.PID == 0 {
 		return own, nil
@@ -204,7 +211,7 @@ func (s *Service) sockets(st State) (map[string]int, error) {
 	for _, w := range st.Workers {
 		pids = append(pids, w.PID)
 	}
-	byPID, err := proc.Listening(pids...)
+	byPID, err := table.Of(pids...)
 	if err != nil {
 		return nil, err
 	}
