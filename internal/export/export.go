@@ -33,13 +33,14 @@ import (
 type Source struct {
 	Store      *objects.Store
 	Commit     objects.ID
-	Tag        string // for messages
-	GitDir     string // where git is run for the placeholders of export-subst that only git knows
-	Path       string // only this directory of the tree, as the top of the release; "" for all
-	LFS        string // what becomes of Git LFS pointers: LFSAuto, LFSRefuse or LFSPointer
-	Attributes bool   // false: the tree as it is, .gitattributes ignored
-	Submodules string // what becomes of them: SubmodulesRefuse or "", SubmodulesEmpty, SubmodulesFetch
-	Module     Opener // of those of SubmodulesFetch
+	Tag        string   // for messages
+	GitDir     string   // where git is run for the placeholders of export-subst that only git knows
+	Env        []string // for git there, as where objects are that it has not accepted yet
+	Path       string   // only this directory of the tree, as the top of the release; "" for all
+	LFS        string   // what becomes of Git LFS pointers: LFSAuto, LFSRefuse or LFSPointer
+	Attributes bool     // false: the tree as it is, .gitattributes ignored
+	Submodules string   // what becomes of them: SubmodulesRefuse or "", SubmodulesEmpty, SubmodulesFetch
+	Module     Opener   // of those of SubmodulesFetch
 
 	// Former are the entries of a former release, which is to be turned into this one: the blobs of its files need not be looked up.
 	Former []release.Entry
@@ -59,6 +60,7 @@ type Plan struct {
 	order []int // indices of files, in the order in which to read them
 	known bool  // the sizes of some files are from Source.Former, and their place in order is not found yet
 	lfs   lfsContent
+	refs  bool // what was written depends on the repository's refs
 }
 
 // file is a regular file to be written.
@@ -113,6 +115,10 @@ func (p *Plan) Need(block int64) int64 {
 	}
 	return sum + p.lfs.missingBytes() + up(names*2) + up(p.Inodes*perInode) + block
 }
+
+// NamesRefs tells of what Write wrote whether it depends on refs, by placeholders of export-subst: the same commit gives other files
+// when a tag or a branch has come.
+func (p *Plan) NamesRefs() bool { return p.refs }
 
 // most is what a file may grow to. Each converter is taken by what it does to common content, with a page to spare.
 func (f file) most() int64 {

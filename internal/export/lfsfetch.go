@@ -100,7 +100,7 @@ func (c lfsConfig) objects(dir string) string {
 func lfsGit(src Source, args ...string) proc.Command {
 	head := []string{"--git-dir=" + src.GitDir, "-c", "safe.bareRepository=all", "-c", "core.hooksPath=" + os.DevNull}
 	return proc.Command{
-		Name: "git " + args[0], Path: "git", Args: append(head, args...), Dir: src.GitDir, Env: lfsEnvironment(), Timeout: lfsTimeout,
+		Name: "git " + args[0], Path: "git", Args: append(head, args...), Dir: src.GitDir, Env: append(lfsEnvironment(), src.Env...), Timeout: lfsTimeout,
 	}
 }
 

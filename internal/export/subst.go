@@ -3,6 +3,7 @@ package export
 import (
 	"bytes"
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/git-rel/rel/internal/objects"
@@ -54,7 +55,7 @@ func (s *substitution) apply(file int, data []byte) []byte {
 }
 
 // expand gives every collected format its text: from the commit itself where that is certain, else from git.
-func (s *substitution) expand(ctx context.Context, gitDir string, id objects.ID, commit objects.Commit) error {
+func (s *substitution) expand(ctx context.Context, gitDir string, env []string, id objects.ID, commit objects.Commit) error {
 	var ask []string
 	for format := range s.texts {
 		text, ok := expandKnown(format, id, commit)
@@ -67,7 +68,22 @@ func (s *substitution) expand(ctx context.Context, gitDir string, id objects.ID,
 	if len(ask) == 0 {
 		return nil
 	}
-	return askGit(ctx, gitDir, id, commit.Encoding, ask, s.texts)
+	return askGit(ctx, gitDir, env, id, commit.Encoding, ask, s.texts)
+}
+
+// ofRefs are how placeholders begin whose text depends on refs: decorations, descriptions, and names by the .mailmap of HEAD.
+var ofRefs = []string{"d", "D", "(d", "aN", "aE", "aL", "cN", "cE", "cL"}
+
+// namesRefs tells whether a collected format has such a placeholder.
+func (s *substitution) namesRefs() bool {
+	found := false
+	for format := range s.texts {
+		eachPlaceholder(format, func(string) {}, func(_, rest string) bool {
+			found = found || slices.ContainsFunc(ofRefs, func(begin string) bool { return strings.HasPrefix(rest, begin) })
+			return false
+		})
+	}
+	return found
 }
 
 // eachFormat cuts data into text and formats, in order. A format goes on to the next dollar sign, over lines if need be.

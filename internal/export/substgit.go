@@ -24,7 +24,7 @@ const askBytes = 64 << 10
 var alone = regexp.MustCompile(`%[-+ ]?[wC<>]|%[-+ ]?$`)
 
 // askGit has git expand formats into texts, as git archive would: in the encoding of the commit, decorated with all refs.
-func askGit(ctx context.Context, gitDir string, commit objects.ID, encoding string, formats []string, texts map[string]string) error {
+func askGit(ctx context.Context, gitDir string, env []string, commit objects.ID, encoding string, formats []string, texts map[string]string) error {
 	slices.Sort(formats)
 	for len(formats) > 0 {
 		n, size := 1, len(formats[0])
@@ -32,7 +32,7 @@ func askGit(ctx context.Context, gitDir string, commit objects.ID, encoding stri
 			size += len(formats[n])
 			n++
 		}
-		if err := askBatch(ctx, gitDir, commit, encoding, formats[:n], texts); err != nil {
+		if err := askBatch(ctx, gitDir, env, commit, encoding, formats[:n], texts); err != nil {
 			return err
 		}
 		formats = formats[n:]
@@ -40,7 +40,7 @@ func askGit(ctx context.Context, gitDir string, commit objects.ID, encoding stri
 	return nil
 }
 
-func askBatch(ctx context.Context, gitDir string, commit objects.ID, encoding string, formats []string, texts map[string]string) error {
+func askBatch(ctx context.Context, gitDir string, env []string, commit objects.ID, encoding string, formats []string, texts map[string]string) error {
 	between := fmt.Sprintf("rel-%x", sha256.Sum256([]byte(strings.Join(formats, "\x00"))))
 	if encoding == "" {
 		encoding = "UTF-8"
@@ -54,7 +54,7 @@ func askBatch(ctx context.Context, gitDir string, commit objects.ID, encoding st
 		"--decorate-refs=*", "--decorate-refs=HEAD", "--encoding="+encoding,
 		"--format=format:"+strings.Join(formats, between), commit.String())
 	cmd.Dir = gitDir
-	cmd.Env = gitEnvironment()
+	cmd.Env = append(gitEnvironment(), env...)
 	var said bytes.Buffer
 	cmd.Stderr = &said
 	out, err := cmd.Output()

@@ -92,7 +92,8 @@ func (w *writer) substitute(ctx context.Context) error {
 		w.subst[f.in.number].collect(i, data)
 	}
 	for i, p := range w.plan.parts {
-		if err := w.subst[i].expand(ctx, p.GitDir, p.commit, p.object); err != nil {
+		w.plan.refs = w.plan.refs || w.subst[i].namesRefs()
+		if err := w.subst[i].expand(ctx, p.GitDir, w.plan.src.Env, p.commit, p.object); err != nil {
 			return in(p.top, err)
 		}
 	}

@@ -22,6 +22,30 @@ func (r *Root) mark(links *disk.Dir, id release.ID) error {
 	return errors.Join(err, links.Sync())
 }
 
+// Claim makes an id the caller's, who makes a release of that name; ok is false where somebody else does. Remove, Sweep or
+// DropUnaccepted undo it, and so does Unclaim.
+func (r *Root) Claim(id release.ID) (ok bool, err error) {
+	links, err := r.top.Dir(path.Join(stateName, linksName))
+	if err != nil {
+		return false, r.notMade(path.Join(stateName, linksName), err)
+	}
+	err = links.Symlink(r.linkText(id), tmpPrefix+string(id))
+	ok = err == nil
+	if errors.Is(err, os.ErrExist) {
+		err = nil
+	}
+	return ok, errors.Join(err, links.Close())
+}
+
+// Unclaim gives an id back of which nothing was made.
+func (r *Root) Unclaim(id release.ID) error {
+	links, err := r.top.Dir(path.Join(stateName, linksName))
+	if err != nil {
+		return err
+	}
+	return errors.Join(ignoreMissing(links.Remove(tmpPrefix+string(id))), links.Close())
+}
+
 // unready makes the link made ready for a release its mark, which takes no room: a full disk is pruned, too.
 func (r *Root) unready(links *disk.Dir, id release.ID) error {
 	err := links.Rename(string(id), links, tmpPrefix+string(id))

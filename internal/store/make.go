@@ -60,6 +60,17 @@ func (r *Root) MakeShared() error {
 }
 
 func makeState(state *disk.Dir) error {
+	if err := makeLocks(state); err != nil {
+		return err
+	}
+	if _, err := state.Lstat(idName); !missing(err) {
+		return errors.Join(err, state.Sync())
+	}
+	return state.WriteFile(idName, []byte(rand.Text()+"\n"), 0o644)
+}
+
+// makeLocks makes the locks of a state directory.
+func makeLocks(state *disk.Dir) error {
 	for _, name := range []string{"lock", "commands.lock"} {
 		// Never unlinked, never truncated: who holds the lock holds this very file.
 		f, err := disk.Beneath(state.File(), name, unix.O_RDWR|unix.O_CREAT, 0o600)
@@ -70,10 +81,7 @@ func makeState(state *disk.Dir) error {
 			return err
 		}
 	}
-	if _, err := state.Lstat(idName); !missing(err) {
-		return errors.Join(err, state.Sync())
-	}
-	return state.WriteFile(idName, []byte(rand.Text()+"\n"), 0o644)
+	return nil
 }
 
 // ID tells this root from every other that works with the same repository, wherever it is moved to.

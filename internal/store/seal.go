@@ -20,11 +20,19 @@ import (
 // manifest, after which it is a release, whatever crashes. A tagged file that the build has changed stays as the tag had it, and
 // so is drift from the first.
 func (r *Root) Seal(m *release.Manifest) error {
+	return r.sealWith(m, r.writeManifest)
+}
+
+// sealWith completes the manifest and has it written.
+func (r *Root) sealWith(m *release.Manifest, write func(*handles, release.Manifest) error) error {
 	h, err := r.open()
 	if err != nil {
 		return err
 	}
 	err = r.seal(h, m)
+	if err == nil {
+		err = write(h, *m)
+	}
 	return errors.Join(err, h.close())
 }
 
@@ -34,10 +42,7 @@ func (r *Root) seal(h *handles, m *release.Manifest) error {
 		return err
 	}
 	err = r.complete(h, dir, m)
-	if err = errors.Join(err, dir.Close()); err != nil {
-		return err
-	}
-	return r.writeManifest(h, *m)
+	return errors.Join(err, dir.Close())
 }
 
 // complete fills in m what the directory tells, and syncs what was not synced by the export.

@@ -2,15 +2,18 @@ package store
 
 import (
 	"errors"
+	"os"
+	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/git-rel/rel/internal/disk"
 	"github.com/git-rel/rel/internal/release"
 )
 
 // Sweep removes what crashes have left: releases that were being exported, built or removed, temporary files, links and
-// manifests without a directory, a spare that is not whole. It returns the paths, relative to the root, that it removed, also with an
+// manifests without a directory, a spare that is not whole. What is marked as unaccepted stays. It returns the paths, relative to the root, that it removed, also with an
 // error. It touches nothing that rel was not making or unmaking: a directory in releases that has the shape of a release's id, and no
 // manifest, goes only where it is marked. After a crash it is for after Settle.
 func (r *Root) Sweep() (removed []string, err error) {
@@ -23,8 +26,11 @@ func (r *Root) Sweep() (removed []string, err error) {
 	if err == nil {
 		err = s.state()
 	}
-	return s.removed, errors.Join(err, s.spare(), h.close())
+	return s.removed, errors.Join(err, s.unaccepted(), s.spare(), h.close())
 }
+
+// beginWithin is how long it may take to begin an unaccepted release: what was begun before that and has no name yet is nobody's.
+const beginWithin = time.Hour
 
 type sweeper struct {
 	root    *Root
@@ -56,10 +62,11 @@ func (s *sweeper) releases() error {
 // leftover is true for an entry of releases that rel made and that is not a release.
 func (s *sweeper) leftover(name string) (bool, error) {
 	if rest, tmp := strings.CutPrefix(name, tmpPrefix); tmp {
-		_, ok := release.ID(strings.TrimPrefix(rest, "gone-")).Time()
-		return ok, nil
+		id := strings.TrimPrefix(rest, "gone-")
+		_, ok := release.ID(id).Time()
+		return ok && !s.root.isUnaccepted(id), nil
 	}
-	if _, ok := release.ID(name).Time(); !ok {
+	if _, ok := release.ID(name).Time(); !ok || s.root.isUnaccepted(name) {
 		return false, nil
 	}
 	if st, err := s.h.releases.Lstat(name); err != nil {
@@ -116,7 +123,10 @@ func (s *sweeper) state() error {
 	return s.prune(s.h.links, linksName, func(name string) bool {
 		id, mark := strings.CutPrefix(name, tmpPrefix)
 		_, err := s.h.releases.Lstat(id) // a directory that could not be removed keeps its mark
-		if mark {
+		switch {
+		case s.root.isUnaccepted(id):
+			return true
+		case mark:
 			return err == nil && !keep(id)
 		}
 		return err == nil || keep(id)
@@ -139,4 +149,27 @@ func (s *sweeper) prune(dir *disk.Dir, where string, keep func(name string) bool
 		s.removed = append(s.removed, stateName+"/"+where+"/"+name)
 	}
 	return dir.Sync()
+}
+
+// isUnaccepted says whether a release is marked as unaccepted: it is made, or was, by somebody who does not hold the root's lock.
+func (r *Root) isUnaccepted(id string) bool {
+	_, err := os.Lstat(r.UnacceptedDir(release.ID(id)))
+	return err == nil
+}
+
+// unaccepted sweeps marks that were begun, and whose makers were killed before that was done.
+func (s *sweeper) unaccepted() error {
+	at, err := s.h.state.Dir(unacceptedName)
+	if err != nil {
+		return ignoreMissing(err)
+	}
+	names, err := at.Names()
+	for _, name := range names {
+		id, tmp := strings.CutPrefix(name, tmpPrefix)
+		if began, ok := release.ID(id).Time(); tmp && ok && time.Since(began) > beginWithin {
+			err = errors.Join(err, at.RemoveAll(name))
+			s.removed = append(s.removed, path.Join(stateName, unacceptedName, name))
+		}
+	}
+	return errors.Join(err, at.Close())
 }

@@ -38,7 +38,12 @@ func (r *Root) Verify(id release.ID, full bool) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	dir, err := disk.OpenDir(r.ReleaseDir(id))
+	return r.VerifyAs(m, full)
+}
+
+// VerifyAs is Verify by a manifest that need not be one of a release.
+func (r *Root) VerifyAs(m release.Manifest, full bool) (Report, error) {
+	dir, err := disk.OpenDir(r.ReleaseDir(m.ID))
 	if err != nil {
 		return Report{}, err
 	}
