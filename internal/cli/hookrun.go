@@ -55,7 +55,8 @@ func (a *app) preReceive(cmd *cobra.Command, p *pushed) error {
 	if err := a.runBefore(cmd.Context(), p, in.input); err != nil {
 		return err
 	}
-	d, err := in.site.Judge(cmd.Context(), in.updates, deploy.Quarantine(p.git))
+	quarantine := deploy.Quarantine(p.git)
+	d, err := in.site.Judge(cmd.Context(), in.updates, quarantine)
 	if err != nil {
 		return err
 	}
@@ -64,6 +65,11 @@ func (a *app) preReceive(cmd *cobra.Command, p *pushed) error {
 	}
 	if len(d.Rejects) > 0 {
 		return ended{release.ExitRefused}
+	}
+	events := a.out.Events(false)
+	defer events.Close()
+	if err := in.site.Gate(cmd.Context(), d, quarantine, events.Show); err != nil {
+		return ended{max(release.ExitCode(err), release.ExitError)}
 	}
 	client, err := a.silent(in.site)
 	if err != nil {

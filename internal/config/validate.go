@@ -249,6 +249,9 @@ func (c *Config) checkPush(k *checker) {
 		}
 	}
 	k.oneOf("push.lightweight", c.Push.Lightweight, lightweights)
+	if c.Push.Gate && c.Export.Submodules == "fetch" {
+		k.bad("push.gate", "the gate fetches no submodules, as export.submodules asks: their mirrors are for who holds the root's lock")
+	}
 	if size := c.Push.MaxInput; size != "" && !gitSize.MatchString(size) {
 		k.bad("push.max_input", "%q is no size: it wants a number, as \"500m\" or \"2g\"", size)
 	}

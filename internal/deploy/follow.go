@@ -21,6 +21,7 @@ func (c *Client) Recover(ctx context.Context) (Result, bool, error) {
 		return Result{}, false, err
 	}
 	if err == nil && (!found || rec.Phase == journal.Finished) {
+		c.tidyUnaccepted(ctx)
 		return Result{}, false, nil
 	}
 	if held, err := worker.Held(c.Root.State()); err != nil || held && !workerGone(rec) {

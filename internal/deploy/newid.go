@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"errors"
 	"os"
 	"time"
 
@@ -26,15 +27,43 @@ func (r *run) newID() (release.ID, error) {
 	}
 	for at := now; ; at = at.Add(time.Second) {
 		id := release.NewID(at, r.target.Tag.Name)
-		if !given[id] && !r.taken(id) {
-			return id, nil
+		if given[id] {
+			continue
+		}
+		if ok, err := r.claim(id); ok || err != nil {
+			return id, err
 		}
 	}
 }
 
+// claim makes an id ours: hooks that gate a push make releases too, without the root's lock. Whoever marks first, and looks then,
+// does not overlook the other.
+func (r *run) claim(id release.ID) (bool, error) {
+	if r.gated != nil {
+		if ok, err := r.beginUnaccepted(id); !ok || err != nil {
+			return false, err
+		}
+	}
+	ok, err := r.Root.Claim(id)
+	if err == nil && ok && !r.taken(id) {
+		return true, nil
+	}
+	if ok {
+		err = errors.Join(err, r.Root.Unclaim(id))
+	}
+	if r.gated != nil {
+		err = errors.Join(err, r.letGo(), r.Root.ForgetUnaccepted(id))
+	}
+	return false, err
+}
+
 // taken says whether there is a release of that id, or the remains of one.
-func (s *Site) taken(id release.ID) bool {
-	for _, path := range []string{s.Root.ReleaseDir(id), s.Root.TempDir(id), s.Root.State("manifests", string(id))} {
+func (r *run) taken(id release.ID) bool {
+	paths := []string{r.Root.ReleaseDir(id), r.Root.TempDir(id), r.Root.State("manifests", string(id))}
+	if r.gated == nil {
+		paths = append(paths, r.Root.UnacceptedDir(id))
+	}
+	for _, path := range paths {
 		if _, err := os.Lstat(path); err == nil {
 			return true
 		}

@@ -36,7 +36,7 @@ func (s *Site) Prune(ctx context.Context, dryRun bool) (Pruned, error) {
 		return Pruned{}, err
 	}
 	if !dryRun { // who prunes by hand wants room
-		if err := s.Root.DropSpare(); err != nil {
+		if err := errors.Join(s.dropUnaccepted(), s.Root.DropSpare()); err != nil {
 			return Pruned{}, err
 		}
 	}

@@ -258,8 +258,7 @@ func (r *run) endLeftovers(ctx context.Context) error {
 // sweep removes what crashes left on disk, and makes the links ready that a full disk did not allow. What cannot be removed must
 // not block the way back.
 func (r *run) sweep() {
-	_, err := r.Root.Sweep()
-	r.warn(err)
+	r.warn(r.Site.sweep())
 	r.warnOfRoom(r.Root.Relink())
 }
 

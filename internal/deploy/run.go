@@ -27,10 +27,11 @@ type run struct {
 	req     Request
 	journal *journal.Journal
 	rec     journal.Record // what the journal says of this run; written by mark alone
-	log     *worker.Log
+	log     logger
 	warned  []string
 	ledger  journal.Ledger
 	hold    *worker.Commands
+	gated   *gated // of the hook that gates a push, which has no journal and not the root's lock; nil in a worker
 	began   time.Time
 
 	repo     *gitrepo.Repo
@@ -53,6 +54,12 @@ type run struct {
 	turned   bool            // it has switched the live path and is to stay so
 	told     string          // the answer to its waiting for rel confirm, where who recovers it has it
 	outcome  release.Outcome
+}
+
+// logger is told what a run does: its log, or who has pushed.
+type logger interface {
+	Emit(release.Event)
+	Close() error
 }
 
 // step does one step of the run and tells about it: that it begins, how it ended, how long it took.

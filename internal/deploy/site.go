@@ -4,7 +4,8 @@
 // services, confirm, revert, recover, prune, audit; control is start, stop and restart. The others answer questions: list, status,
 // plan, diff, verify, errlog, check; hold and init change a root without a run. A push is read in the order push, facts, policy, branch
 // (what it asks for), tentative and watch (how that is not lost), queue, serve, await (how it waits and becomes a run), reconcile (what
-// was accepted and never asked for); hooks and harden prepare the repository for it.
+// was accepted and never asked for); hooks and harden prepare the repository for it. With push.gate, pushgate makes ready what is
+// pushed before git accepts it, and unaccepted says what becomes of that.
 package deploy
 
 import (

@@ -11,6 +11,7 @@ import (
 	"github.com/git-rel/rel/internal/proc"
 	"github.com/git-rel/rel/internal/release"
 	"github.com/git-rel/rel/internal/store"
+	"github.com/git-rel/rel/internal/worker"
 )
 
 // whyNoReuse says why a directory that no process is seen to use may not be changed into another release, where some processes could
@@ -69,7 +70,7 @@ func nextSpare(v view, victims []release.ID, inUse map[release.ID]string) releas
 // findSpare reads what the spare was, where it may be turned into the next release.
 func (r *run) findSpare() {
 	r.spare = store.Spare{}
-	if r.Config.Export.Reuse == config.ReuseFalse {
+	if r.Config.Export.Reuse == config.ReuseFalse || r.gated != nil { // the spare is for who holds the root's lock
 		return
 	}
 	spare, ok, err := r.Root.Spare()
@@ -82,7 +83,7 @@ func (r *run) findSpare() {
 // turnSpare turns the spare into the release id, ready to be published. It gives no entries where there is none that may be used:
 // then the release is to be exported in full. Once taken, the spare is gone, whatever comes.
 func (r *run) turnSpare(ctx context.Context, id release.ID, progress func(done, total int64)) (entries []release.Entry, kept int, err error) {
-	if r.Config.Export.Reuse == config.ReuseFalse {
+	if r.Config.Export.Reuse == config.ReuseFalse && r.gated == nil {
 		return nil, 0, r.Root.DropSpare()
 	}
 	spare := r.spare
@@ -129,7 +130,14 @@ func (r *run) spareInUse(dir string) (string, error) {
 
 // makeRoom removes the spare where room is short, and tells what is free then. It gives the error back that led to it where there
 // is no spare, or still no room.
-func (r *run) makeRoom(short error) (disk.Space, error) {
+func (r *run) makeRoom(ctx context.Context, short error) (disk.Space, error) {
+	if r.gated != nil {
+		lock, err := worker.Acquire(ctx, r.Root.State(), 0)
+		if err != nil {
+			return disk.Space{}, short
+		}
+		defer lock.Release()
+	}
 	was, ok := r.Root.Aside()
 	if !ok {
 		return disk.Space{}, short

@@ -21,6 +21,7 @@ const margin = 4 << 20
 
 // stage makes the target ready to go live: everything up to the gates. Nothing that is live is touched.
 func (r *run) stage(ctx context.Context) error {
+	r.adopt(ctx)
 	if r.target.Release.ID != "" {
 		if err := r.reuse(); err != nil {
 			return err
@@ -97,7 +98,7 @@ func (r *run) make(ctx context.Context) (err error) {
 	}
 	defer func() {
 		if err != nil {
-			r.warn(errors.Join(disk.RemoveAll(r.Root.TempDir(id)), r.Root.Remove(id)))
+			r.unmake(id)
 		}
 	}()
 	if err := r.step(release.StepSpace, "", func() (string, error) { return r.space(ctx) }); err != nil {
@@ -127,7 +128,7 @@ func (r *run) make(ctx context.Context) (err error) {
 		},
 		Entries: entries,
 	}
-	if err := r.Root.Seal(&r.manifest); err != nil {
+	if err := r.seal(); err != nil {
 		return err
 	}
 	r.to, r.exported = r.manifest.Release, true
@@ -137,10 +138,18 @@ func (r *run) make(ctx context.Context) (err error) {
 	return r.buildLeftTags(id)
 }
 
+// unmake removes what was made of a release that is none yet, or is not to be one.
+func (r *run) unmake(id release.ID) {
+	if r.gated == nil { // whoever gates a push removes all of it
+		r.warn(errors.Join(disk.RemoveAll(r.Root.TempDir(id)), r.Root.Remove(id)))
+	}
+}
+
 // buildLeftTags refuses a build that has changed what was tagged: the release would be drift from the first, and each way back to
 // it would have to make it anew.
 func (r *run) buildLeftTags(id release.ID) error {
-	drift, err := r.drift(id)
+	report, err := r.verifyMade(id)
+	drift := tagged(report)
 	if err != nil || len(drift) == 0 {
 		return err
 	}
@@ -152,7 +161,12 @@ func (r *run) buildLeftTags(id release.ID) error {
 // drift is which tagged files of a release are not as they were tagged. What the service itself writes beside them is no drift.
 func (s *Site) drift(id release.ID) ([]store.Drift, error) {
 	report, err := s.Root.Verify(id, false)
-	return slices.DeleteFunc(report.Drift, func(d store.Drift) bool { return d.What == store.DriftExtra }), err
+	return tagged(report), err
+}
+
+// tagged is the drift of what was tagged.
+func tagged(report store.Report) []store.Drift {
+	return slices.DeleteFunc(report.Drift, func(d store.Drift) bool { return d.What == store.DriftExtra })
 }
 
 // space sees beforehand that the disk can take the release.
@@ -177,6 +191,9 @@ func (r *run) space(ctx context.Context) (string, error) {
 	r.findSpare()
 	source := r.source(repo, r.modules, commit, r.target.Tag.Name)
 	source.Former = r.spare.Entries
+	if r.gated != nil {
+		source.Env = r.gated.environ()
+	}
 	r.plan, err = export.Survey(ctx, source)
 	if err != nil {
 		return "", err
@@ -186,7 +203,7 @@ func (r *run) space(ctx context.Context) (string, error) {
 		return "", err
 	}
 	if err := r.enough(r.plan, free, r.target.Tag.Name); err != nil {
-		if free, err = r.makeRoom(err); err != nil {
+		if free, err = r.makeRoom(ctx, err); err != nil {
 			return "", err
 		}
 	}

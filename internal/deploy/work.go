@@ -43,8 +43,7 @@ func (s *Site) Work(ctx context.Context, req Request) error {
 	}
 	switch req.Command {
 	case Recover:
-		_, err := s.Root.Sweep()
-		return err
+		return s.sweep()
 	case Queue:
 		return s.workQueue(ctx, j, recovered)
 	}

@@ -8,6 +8,7 @@ type Step string
 // The steps of a run, in order; Recover comes before all of them and Revert after whichever went wrong.
 const (
 	StepRecover Step = "recover"
+	StepGate    Step = "gate" // of a push that git has not accepted yet; in no run
 	StepResolve Step = "resolve"
 	StepSpace   Step = "space"
 	StepExport  Step = "export"
