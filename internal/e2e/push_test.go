@@ -91,11 +91,17 @@ func (s *pushSite) runsOf(tag string) []release.Run {
 // deployed twice, and no process is left. Nobody has to help, unless the watcher was killed too: then the next rel does.
 func TestPushKilled(t *testing.T) {
 	t.Parallel()
-	n := pushesShort
+	tables := "[build]\nrun = 'for i in 1 2 3 4 5; do echo $i; sleep 0.01; done'\n"
+	killedPushes(t, tables, pushesShort, victims...)
+}
+
+// killedPushes kills some of those that n pushes consist of.
+func killedPushes(t *testing.T, tables string, n int, whoms ...string) *pushSite {
+	t.Helper()
 	if more, err := strconv.Atoi(os.Getenv(pushesVariable)); err == nil {
 		n = more
 	}
-	s := newPushSite(t, options{noService: true, tables: "[build]\nrun = 'for i in 1 2 3 4 5; do echo $i; sleep 0.01; done'\n"})
+	s := newPushSite(t, options{noService: true, tables: tables})
 	s.tag("v0.1")
 	start := time.Now()
 	cmd, said := s.push("v0.1")
@@ -109,7 +115,7 @@ func TestPushKilled(t *testing.T) {
 		tag := fmt.Sprintf("v1.%d", i)
 		s.tag(tag)
 		cmd, said := s.push(tag)
-		whom := victims[random.IntN(len(victims))]
+		whom := whoms[random.IntN(len(whoms))]
 		time.Sleep(time.Duration(random.Int64N(int64(usual))))
 		s.killOf(cmd, whom)
 		_ = cmd.Wait() // it may have been killed
@@ -117,6 +123,7 @@ func TestPushKilled(t *testing.T) {
 	}
 	t.Logf("one push takes %s; %v", usual, became)
 	s.wantLive(s.lastLive())
+	return s
 }
 
 // victims are those of a push that TestPushKilled kills.
