@@ -255,10 +255,14 @@ func (r *run) endLeftovers(ctx context.Context) error {
 	return worker.EndCommands(limited, r.Root.State())
 }
 
-// sweep removes what crashes left on disk, and makes the links ready that a full disk did not allow. What cannot be removed must
+// sweep removes what crashes left on disk, and, but for a rollback, which does not wait for that, what pushes left; and it makes the links ready that a full disk did not allow. What cannot be removed must
 // not block the way back.
 func (r *run) sweep() {
-	r.warn(r.Site.sweep())
+	if r.req.Command != Rollback {
+		r.warn(r.dropUnaccepted())
+	}
+	_, err := r.Root.Sweep()
+	r.warn(err)
 	r.warnOfRoom(r.Root.Relink())
 }
 

@@ -56,13 +56,6 @@ func (r *run) adoptOne(ctx context.Context, one store.Unaccepted) (bool, error) 
 	return true, nil
 }
 
-// sweep removes what crashes left on disk. The caller holds the root's lock.
-func (s *Site) sweep() error {
-	err := s.dropUnaccepted()
-	_, sweepErr := s.Root.Sweep()
-	return errors.Join(err, sweepErr)
-}
-
 // tidyUnaccepted is dropUnaccepted for who does not hold the root's lock: where it is held, a run does that.
 func (s *Site) tidyUnaccepted(ctx context.Context) {
 	if all, err := s.Root.Unaccepted(); err != nil || len(all) == 0 {

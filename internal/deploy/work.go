@@ -43,7 +43,8 @@ func (s *Site) Work(ctx context.Context, req Request) error {
 	}
 	switch req.Command {
 	case Recover:
-		return s.sweep()
+		_, err := s.Root.Sweep()
+		return errors.Join(s.dropUnaccepted(), err)
 	case Queue:
 		return s.workQueue(ctx, j, recovered)
 	}

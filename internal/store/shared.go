@@ -128,6 +128,9 @@ func (r *Root) makeShared(from, shared *disk.Dir, p string, own bool) error {
 	} else {
 		err = parent.Mkdir(name, 0o755)
 	}
+	if errors.Is(err, os.ErrExist) { // by a hook that gates a push, or by a run beside this one
+		return parent.Close()
+	}
 	if err == nil {
 		err = errors.Join(parent.Sync(), from.Sync())
 	}

@@ -2,7 +2,8 @@
 // Everything it changes it changes through directory descriptors that follow no link, and each change is synced before the next
 // that relies on it.
 //
-// But for Find, Open, Live, Releases, Manifest, Verify and the paths, its calls are for the holder of the root's lock.
+// But for Find, Open, Live, Releases, Manifest, Verify and the paths, its calls are for the holder of the root's lock; those that make
+// a release, from Claim to SealUnaccepted, also for who holds that of an unaccepted one.
 package store
 
 import (
