@@ -91,13 +91,10 @@ func whileCalled(ctx context.Context) (context.Context, context.CancelFunc) {
 	return ctx, cancel
 }
 
-// receiving describes what is made of an object by the process of git that called us.
+// receiving describes what is made of an object that git receives.
 func receiving(object string) store.Unaccepted {
-	one := store.Unaccepted{Object: object, Boot: proc.BootID()}
-	if git, err := proc.Lookup(os.Getppid()); err == nil { // else nothing but the queue keeps it
-		one.PID, one.Start = git.PID, git.Start
-	}
-	return one
+	pack, _ := proc.Ancestor(isReceivePack) // where it cannot be found nothing but the queue keeps what is ready
+	return store.Unaccepted{Object: object, PID: pack.PID, Start: pack.Start, Boot: proc.BootID()}
 }
 
 // passGate makes one request's release ready.

@@ -6,7 +6,7 @@ import (
 	"io/fs"
 	"slices"
 
-	"github.com/git-rel/rel/internal/proc"
+	"github.com/git-rel/rel/internal/queue"
 	"github.com/git-rel/rel/internal/release"
 	"github.com/git-rel/rel/internal/store"
 	"github.com/git-rel/rel/internal/worker"
@@ -82,16 +82,41 @@ func (s *Site) dropUnaccepted() error {
 	if len(left) == 0 {
 		return nil
 	}
-	waiting, _, err := s.Queued()
+	asked, err := s.askedFor()
 	if err != nil {
 		return err
 	}
 	for _, one := range left {
-		if !slices.ContainsFunc(waiting, func(w Waiting) bool { return w.Object == one.Object }) {
+		if !asked[one.Object] {
 			err = errors.Join(err, s.dropOne(one.ID))
 		}
 	}
 	return err
+}
+
+// askedFor are the objects that requests are about, also those that may become requests.
+func (s *Site) askedFor() (objects map[string]bool, err error) {
+	q, err := queue.Open(s.Root.State())
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, q.Close()) }()
+	waiting, _, err := s.Queued()
+	if err != nil {
+		return nil, err
+	}
+	tentative, err := tentatives(q)
+	if err != nil {
+		return nil, err
+	}
+	objects = map[string]bool{}
+	for _, w := range waiting {
+		objects[w.Object] = true
+	}
+	for _, t := range tentative {
+		objects[t.Request.Object] = objects[t.Request.Object] || !t.entry.Taken
+	}
+	return objects, nil
 }
 
 // mayBeAccepted says whether somebody makes what is unaccepted, or git may accept it still.
@@ -100,8 +125,7 @@ func (s *Site) mayBeAccepted(one store.Unaccepted) bool {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return true // it cannot be told: another time perhaps
 	}
-	git := proc.Process{PID: one.PID, Start: one.Start}
-	return made || one.PID > 0 && one.Boot == proc.BootID() && git.Same()
+	return made || one.PID > 0 && receiver{PID: one.PID, Start: one.Start, Boot: one.Boot}.alive()
 }
 
 // dropOne removes what is unaccepted, unless somebody has just taken it.

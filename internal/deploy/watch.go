@@ -25,7 +25,8 @@ func AwaitReceivePack(ctx context.Context, pid, start string) error {
 }
 
 // Watch does, once the receive-pack of a push has ended, what post-receive does, if that did not come or did not get to its end: it
-// queues what git has taken in, sees that somebody serves the queue, and that it comes to its end.
+// queues what git has taken in, sees that somebody serves the queue, and that it comes to its end. What was made ready of a push that
+// git has not taken in goes.
 func (c *Client) Watch(ctx context.Context) error {
 	queued, err := c.takeUp(ctx)
 	_, serveErr := c.Serve()
@@ -34,6 +35,7 @@ func (c *Client) Watch(ctx context.Context) error {
 		_, awaitErr := c.Await(ctx, w)
 		err = errors.Join(err, awaitErr)
 	}
+	c.tidyUnaccepted(ctx)
 	return err
 }
 
