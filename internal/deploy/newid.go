@@ -39,6 +39,9 @@ func (r *run) newID() (release.ID, error) {
 // claim makes an id ours: hooks that gate a push make releases too, without the root's lock. Whoever marks first, and looks then,
 // does not overlook the other.
 func (r *run) claim(id release.ID) (bool, error) {
+	if r.taken(id) {
+		return false, nil
+	}
 	if r.gated != nil {
 		if ok, err := r.beginUnaccepted(id); !ok || err != nil {
 			return false, err

@@ -157,23 +157,33 @@ func (r *run) aim(ctx context.Context, v view) (target, error) {
 		return target{}, err
 	}
 	tag.Object, tag.Annotated = r.req.Object, received.Annotated
-	t := target{Tag: tag, Release: v.onDisk(tag.Name, tag.Commit), Signer: r.pushedBy(name)}
+	t := target{Tag: tag, Release: v.onDisk(tag.Name, tag.Commit)}
 	t.describe(v.Ledger.Tags[tag.Name])
-	return t, nil
+	switch {
+	case r.req.branch() == "":
+		t.Signer, err = r.pushedBy(name)
+	case r.req.Command == Stage:
+		t.Head = true
+		err = r.judge(ctx, &t, nil) // a head needs no repository for that
+	}
+	return t, err
 }
 
-// pushedBy is who has signed the tag that is pushed, as far as anybody trusted has: where it must be, it was judged before.
-func (r *run) pushedBy(tag string) string {
+// pushedBy is who has signed the tag that is pushed, which is no ref yet that judge could look at.
+func (r *run) pushedBy(tag string) (string, error) {
 	trust, err := r.Trust()
+	if trust == nil && err == nil {
+		return "", nil
+	}
+	var signed gitrepo.Signed
 	id, idErr := objects.ParseID(r.req.Object)
-	if err = errors.Join(err, idErr); err != nil || trust == nil || r.req.branch() != "" {
-		return ""
+	if err = errors.Join(err, idErr); err == nil {
+		signed, err = trust.Verify(r.repo.Objects(), tagsPrefix+tag, id)
 	}
-	signed, err := trust.Verify(r.repo.Objects(), tagsPrefix+tag, id)
-	if err != nil {
-		return ""
+	if err != nil && !r.Config.Sign.Require { // the run tells of it
+		return "", nil
 	}
-	return signed.Signer
+	return signed.Signer, err
 }
 
 // beginUnaccepted marks that the release of an id is made, and takes the locks that say by whom; false where the id is taken.
