@@ -65,8 +65,7 @@ func pendingError(rec journal.Record) error {
 const nothingPruned = "0 removed"
 
 // prune is the last step of a run.
-func (r *run) prune(ctx context.Context) (string, error) {
-	r.warn(r.pin(ctx))
+func (r *run) prune() (string, error) {
 	var staged release.ID
 	if r.outcome == release.Staged {
 		staged = r.to.ID
@@ -88,11 +87,10 @@ func (r *run) prune(ctx context.Context) (string, error) {
 	return fmt.Sprintf("%d removed: %s", len(names), strings.Join(names, ", ")), nil
 }
 
-// pin keeps git from collecting the commits of the releases that can be gone back to.
+// pin keeps git from collecting the commits of the releases that can be gone back to, after a run that has changed which these are.
 func (r *run) pin(ctx context.Context) error {
-	repo, err := r.open()
-	if err != nil {
-		return nil // a rollback needs no repository
+	if !r.turned && !r.exported {
+		return nil
 	}
 	id, err := r.Root.ID()
 	if err != nil {
@@ -100,11 +98,11 @@ func (r *run) pin(ctx context.Context) error {
 	}
 	var commits []string
 	for _, one := range r.releases() {
-		if one.Commit != "" && !r.neverMirrored(repo, one.Commit) {
+		if one.Commit != "" && !r.neverMirrored(r.repo, one.Commit) {
 			commits = append(commits, one.Commit)
 		}
 	}
-	return repo.Pin(context.WithoutCancel(ctx), id, commits)
+	return r.repo.Pin(context.WithoutCancel(ctx), id, commits)
 }
 
 // pruneLocked removes what retention does not keep, but for the release that was staged just now. One of it may be set aside, for the

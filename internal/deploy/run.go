@@ -222,6 +222,7 @@ func (r *run) end(ctx context.Context, runErr error) {
 		r.warn(r.modules.Close())
 	}
 	if _, err := r.open(); err == nil { // a rollback needs no repository: the next run copies then
+		r.warn(r.pin(ctx))
 		r.warn(r.audit(ctx, r.repo))
 		r.warn(r.repo.Close())
 	}

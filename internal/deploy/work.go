@@ -138,10 +138,10 @@ func (r *run) afterwards(ctx context.Context) {
 	}
 	switch {
 	case r.turned:
-		_ = r.step(release.StepPrune, "", func() (string, error) { return r.prune(ctx) })
+		_ = r.step(release.StepPrune, "", func() (string, error) { return r.prune() })
 	case r.exported: // what was staged or refused must not fill the disk either, and is no news unless something went
 		r.rec.Step = release.StepPrune
-		figure, err := r.prune(ctx)
+		figure, err := r.prune()
 		r.warn(err)
 		if figure != nothingPruned {
 			r.note("%s", figure)
