@@ -66,16 +66,18 @@ func (a *app) preReceive(cmd *cobra.Command, p *pushed) error {
 	if len(d.Rejects) > 0 {
 		return ended{release.ExitRefused}
 	}
-	events := a.out.Events(false)
-	defer events.Close()
-	if err := in.site.Gate(cmd.Context(), d, quarantine, events.Show); err != nil {
-		return ended{max(release.ExitCode(err), release.ExitError)}
-	}
 	client, err := a.silent(in.site)
 	if err != nil {
 		return err
 	}
-	return client.WriteTentative(cmd.Context(), in.updates, d.Requests, deploy.Pusher(a.getenv, p.options))
+	return client.WriteTentative(cmd.Context(), in.updates, d.Requests, deploy.Pusher(a.getenv, p.options), func() error {
+		events := a.out.Events(false)
+		defer events.Close()
+		if err := in.site.Gate(cmd.Context(), d, quarantine, events.Show); err != nil {
+			return ended{max(release.ExitCode(err), release.ExitError)}
+		}
+		return nil
+	})
 }
 
 // hookWatch is the hidden command that pre-receive leaves behind: it sees to what git has taken in and post-receive was not called

@@ -60,12 +60,12 @@ func isReceivePack(cmdline string) bool {
 // receive-pack has ended.
 const takenKept = time.Hour
 
-// WriteTentative writes down, durably, what a push asks for that git is about to take in, and leaves a watcher behind. Where git's
-// receive-pack cannot be found, as on systems without /proc, it does nothing.
-func (c *Client) WriteTentative(ctx context.Context, updates []Update, requests []Request, by string) error {
+// WriteTentative leaves a watcher behind, asks the gate, and writes down, durably, what a push asks for that git is about to take in.
+// Where git's receive-pack cannot be found, as on systems without /proc, it only asks the gate.
+func (c *Client) WriteTentative(ctx context.Context, updates []Update, requests []Request, by string, gate func() error) error {
 	pack, found := proc.Ancestor(isReceivePack)
 	if !found || len(requests) == 0 {
-		return nil
+		return gate()
 	}
 	if err := c.make(requests[0].Command); err != nil {
 		return err
@@ -76,6 +76,9 @@ func (c *Client) WriteTentative(ctx context.Context, updates []Update, requests 
 		Env: proc.Environment(c.Owner, nil), Unit: "rel-watch-" + rand.Text(), User: c.Owner,
 	})
 	if err != nil {
+		return err
+	}
+	if err := gate(); err != nil {
 		return err
 	}
 	return c.writeTentative(updates, requests, by, receiver{PID: pack.PID, Start: pack.Start, Boot: proc.BootID()})
