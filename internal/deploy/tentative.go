@@ -89,11 +89,15 @@ func (c *Client) writeTentative(updates []Update, requests []Request, by string,
 	if err != nil {
 		return err
 	}
-	q, err := queue.Open(c.Root.State())
+	repo, err := c.Repo()
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, q.Close()) }()
+	q, err := queue.Open(c.Root.State())
+	if err != nil {
+		return errors.Join(err, repo.Close())
+	}
+	defer func() { err = errors.Join(err, q.Close(), repo.Close()) }()
 	all, err := tentatives(q)
 	if err != nil {
 		return err
@@ -101,6 +105,11 @@ func (c *Client) writeTentative(updates []Update, requests []Request, by string,
 	for _, req := range requests {
 		req.Key, req.After, req.By = rand.Text(), after, by
 		t := tentative{Request: req, Pushed: req.pushedIn(updates), Receiver: from}
+		if already, err := t.accepted(repo); err != nil {
+			return err
+		} else if already { // by another push: git rejects this one. One that comes from now on forgets what we write
+			continue
+		}
 		text, err := json.Marshal(t)
 		if err == nil {
 			err = q.PutTentative(req.Key, text)

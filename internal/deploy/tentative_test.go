@@ -131,9 +131,9 @@ func TestTakeUp(t *testing.T) {
 func TestTakeUpTwice(t *testing.T) {
 	s, git := pushedTo(t)
 	head := git("rev-parse", "main")
-	git("tag", "v1.0", head)
 	foretold(t, s, "v1.0", head, dead())
 	two := foretold(t, s, "v1.0", head, dead())
+	git("tag", "v1.0", head)
 	wantQueued(t, s, two)
 	foretold(t, s, "v1.1", head, dead())
 	three := foretold(t, s, "v1.1", head, alive(t))
@@ -148,12 +148,23 @@ func TestTakeUpTwice(t *testing.T) {
 	}
 }
 
+// Where another push of the same tag came first, while a gate was looking at this one, git takes this one in no more.
+func TestTentativeTooLate(t *testing.T) {
+	s, git := pushedTo(t)
+	head := git("rev-parse", "main")
+	git("tag", "v1.0", head)
+	client := Client{Site: s}
+	updates := []Update{{Old: strings.Repeat("0", 40), New: head, Ref: "refs/tags/v1.0"}}
+	must(t, client.writeTentative(updates, []Request{{Command: Activate, Tag: "v1.0", Ref: "refs/tags/v1.0", Object: head}}, "dana", dead()))
+	wantQueued(t, s)
+}
+
 // What is found long after it was pushed does not take the place of what is newer, and its mark is not kept for ever.
 func TestTakeUpLate(t *testing.T) {
 	s, git := pushedTo(t)
 	head := git("rev-parse", "main")
-	git("tag", "v1.0", head)
 	key := foretold(t, s, "v1.0", head, dead())
+	git("tag", "v1.0", head)
 	s.Now = func() time.Time { return time.Now().Add(2 * takenKept) }
 	wantQueued(t, s, key)
 	wantQueued(t, s, key)
