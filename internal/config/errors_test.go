@@ -94,6 +94,7 @@ func TestErrors(t *testing.T) {
 		{"push size", "[push]\nmax_input = '2 GB'", `rel.toml:2: push.max_input: "2 GB" is no size: it wants a number, as "500m" or "2g"`, ""},
 		{"push lightweight", "[push]\nlightweight = 'yes'", `rel.toml:2: push.lightweight: "yes" is none of refuse, allow`, ""},
 		{"push pattern", "[push]\ntags = ['']", `rel.toml:2: push.tags: "" is no pattern`, ""},
+		{"push gate and submodules", "[push]\ngate = true\n[export]\nsubmodules = 'fetch'\nsubmodule_urls = ['https://example.org/*']", `rel.toml:2: push.gate: the gate fetches no submodules`, ""},
 		{"submodules", "[export]\nsubmodules = 'fetsch'", `rel.toml:2: export.submodules: "fetsch" is none of refuse, empty, fetch`, `did you mean "fetch"?`},
 		{"submodule urls", "[export]\nsubmodule_urls = ['https://a/*', 'https://*.a/*']", `rel.toml:2: export.submodule_urls: "https://*.a/*": an asterisk`, `an address, or all below one: "https://git.example.com/team/*"`},
 		{"submodule url", "[export]\nsubmodule_urls = ['https://me:secret@a/']", `rel.toml:2: export.submodule_urls: "https://me:secret@a/": it holds a user's name or password`, ""},
