@@ -205,11 +205,15 @@ func (s *Site) workQueue(ctx context.Context, j *journal.Journal, notes ...strin
 	if err != nil || r == nil {
 		return err
 	}
-	r.whole(ctx, notes)
-	if q, err = queue.Open(s.Root.State()); err != nil {
-		return err
+	r.finished = func() error {
+		q, err := queue.Open(s.Root.State())
+		if err != nil {
+			return err
+		}
+		return errors.Join(q.Remove(item), q.Close())
 	}
-	return errors.Join(q.Remove(item), q.Close())
+	r.whole(ctx, notes)
+	return nil
 }
 
 // take begins the run of the first request that is to be one; none where nothing waits, or the root is held. It has the queue

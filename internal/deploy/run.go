@@ -54,6 +54,7 @@ type run struct {
 	turned   bool            // it has switched the live path and is to stay so
 	told     string          // the answer to its waiting for rel confirm, where who recovers it has it
 	outcome  release.Outcome
+	finished func() error // called when the outcome is written, if not nil
 }
 
 // logger is told what a run does: its log, or who has pushed.

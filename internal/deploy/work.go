@@ -110,6 +110,9 @@ func (r *run) whole(ctx context.Context, notes []string) {
 	if err := r.finish(runErr); err != nil {
 		r.warn(err)
 	}
+	if r.finished != nil {
+		r.warn(r.finished())
+	}
 	r.afterwards(ctx)
 	r.end(ctx, runErr)
 }
