@@ -180,7 +180,7 @@ type Push struct {
 	Lightweight string            `toml:"lightweight"` // LightweightRefuse or LightweightAllow
 	Gate        bool              `toml:"gate"`        // what is pushed is made ready before it is accepted, and rejected if a gate says no
 	MaxInput    string            `toml:"max_input"`   // the size of a push, as git has it: "500m"; "" sets none
-	// Reconcile says what becomes of a tag that git has accepted and whose hook never ran: ReconcileReport or ReconcileDeploy.
+	// Reconcile says what becomes of a tag that no hook was asked about: ReconcileReport or ReconcileDeploy.
 	Reconcile string `toml:"reconcile"`
 }
 
