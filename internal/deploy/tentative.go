@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -27,6 +28,7 @@ type tentative struct {
 	Request  Request  `json:"request"` // with its key
 	Pushed   Update   `json:"pushed"`  // the ref that asks for it
 	Receiver receiver `json:"receiver"`
+	Number   int      `json:"number"` // more than that of any written before; files' times can be the same
 	entry    queue.Tentative
 }
 
@@ -102,9 +104,13 @@ func (c *Client) writeTentative(updates []Update, requests []Request, by string,
 	if err != nil {
 		return err
 	}
-	for _, req := range requests {
+	number := 0
+	if len(all) > 0 {
+		number = all[len(all)-1].Number
+	}
+	for i, req := range requests {
 		req.Key, req.After, req.By = rand.Text(), after, by
-		t := tentative{Request: req, Pushed: req.pushedIn(updates), Receiver: from}
+		t := tentative{Request: req, Pushed: req.pushedIn(updates), Receiver: from, Number: number + 1 + i}
 		if already, err := t.accepted(repo); err != nil {
 			return err
 		} else if already { // by another push: git rejects this one. One that comes from now on forgets what we write
@@ -156,7 +162,7 @@ func tentatives(q *queue.Queue) ([]tentative, error) {
 		t.entry = entry
 		all = append(all, t)
 	}
-	slices.SortFunc(all, func(a, b tentative) int { return a.entry.When.Compare(b.entry.When) })
+	slices.SortFunc(all, func(a, b tentative) int { return cmp.Compare(a.Number, b.Number) })
 	return all, err
 }
 

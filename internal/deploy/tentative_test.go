@@ -203,9 +203,9 @@ func TestAwaitReceivePack(t *testing.T) {
 
 // What is written is read by the next version of rel: names do not change.
 func TestTentativeTravels(t *testing.T) {
-	text, err := json.Marshal(tentative{Request: Request{Key: "K", Command: Activate}, Pushed: Update{"0", "1", "refs/tags/v1"}, Receiver: receiver{1, 2, "b"}})
+	text, err := json.Marshal(tentative{Request: Request{Key: "K", Command: Activate}, Pushed: Update{"0", "1", "refs/tags/v1"}, Receiver: receiver{1, 2, "b"}, Number: 3})
 	must(t, err)
-	want := `{"request":{"key":"K","command":"activate","by":""},"pushed":{"old":"0","new":"1","ref":"refs/tags/v1"},"receiver":{"pid":1,"start":2,"boot":"b"}}`
+	want := `{"request":{"key":"K","command":"activate","by":""},"pushed":{"old":"0","new":"1","ref":"refs/tags/v1"},"receiver":{"pid":1,"start":2,"boot":"b"},"number":3}`
 	if string(text) != want {
 		t.Errorf("got %s", text)
 	}
