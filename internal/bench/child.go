@@ -59,7 +59,7 @@ func child(args []string) error {
 
 // exportTree is rel's full export.
 func exportTree(gitDir, commit, dir string) error {
-	store, plan, err := survey(gitDir, commit, nil)
+	store, plan, err := survey(gitDir, commit, release.Manifest{})
 	if err != nil {
 		return err
 	}
@@ -69,7 +69,7 @@ func exportTree(gitDir, commit, dir string) error {
 	return store.Close()
 }
 
-func survey(gitDir, commit string, former []release.Entry) (*objects.Store, *export.Plan, error) {
+func survey(gitDir, commit string, former release.Manifest) (*objects.Store, *export.Plan, error) {
 	store, err := objects.Open(gitDir)
 	if err != nil {
 		return nil, nil, err

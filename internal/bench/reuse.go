@@ -36,7 +36,7 @@ func makeSpare(gitDir, commit, dir string) error {
 	if err := root.Make(); err != nil {
 		return err
 	}
-	objs, plan, err := survey(gitDir, commit, nil)
+	objs, plan, err := survey(gitDir, commit, release.Manifest{})
 	if err != nil {
 		return err
 	}
@@ -48,7 +48,7 @@ func makeSpare(gitDir, commit, dir string) error {
 	if err := root.Publish(id); err != nil {
 		return err
 	}
-	one := release.Release{ID: id, Tag: "spare", Commit: commit, Created: time.Now().UTC()}
+	one := release.Release{ID: id, Tag: "spare", Commit: commit, Created: time.Now().UTC(), NoPointers: plan.NoPointers()}
 	if err := root.Seal(&release.Manifest{Release: one, Entries: entries}); err != nil {
 		return err
 	}
@@ -65,14 +65,14 @@ func reuseSpare(gitDir, commit, dir string) error {
 	if err != nil || !whole {
 		return errors.Join(err, errors.New(dir+": no spare"))
 	}
-	objs, plan, err := survey(gitDir, commit, spare.Entries)
+	objs, plan, err := survey(gitDir, commit, spare.Manifest)
 	if err == nil {
 		err = root.TakeSpare()
 	}
 	if err != nil {
 		return err
 	}
-	if _, _, err := plan.Rewrite(context.Background(), spare.Dir, filepath.Join(dir, "releases", "new"), spare.Manifest, nil); err != nil {
+	if _, _, err := plan.Rewrite(context.Background(), spare.Dir, filepath.Join(dir, "releases", "new"), nil); err != nil {
 		return err
 	}
 	return errors.Join(objs.Close(), root.Close())

@@ -100,7 +100,7 @@ func (r *run) turnSpare(ctx context.Context, id release.ID, progress func(done, 
 		return nil, 0, nil // the next sweep removes it
 	}
 	if err == nil {
-		entries, kept, err = r.plan.Rewrite(ctx, spare.Dir, r.Root.TempDir(id), spare.Manifest, progress)
+		entries, kept, err = r.plan.Rewrite(ctx, spare.Dir, r.Root.TempDir(id), progress)
 	}
 	if err == nil {
 		err = r.Root.PlaceSpare(id)

@@ -125,6 +125,7 @@ func (r *run) make(ctx context.Context) (err error) {
 	r.manifest = release.Manifest{
 		Release: release.Release{
 			ID: id, Tag: tag.Name, Commit: tag.Commit, Tree: tag.Tree, Signer: r.target.Signer, Created: r.Now().UTC(), Recipe: r.Config.Recipe(),
+			NoPointers: r.plan.NoPointers(),
 		},
 		Entries: entries,
 	}
@@ -190,7 +191,7 @@ func (r *run) space(ctx context.Context) (string, error) {
 	}
 	r.findSpare()
 	source := r.source(repo, r.modules, commit, r.target.Tag.Name)
-	source.Former = r.spare.Entries
+	source.Former = r.spare.Manifest
 	if r.gated != nil {
 		source.Env = r.gated.environ()
 	}

@@ -42,8 +42,9 @@ type Source struct {
 	Submodules string   // what becomes of them: SubmodulesRefuse or "", SubmodulesEmpty, SubmodulesFetch
 	Module     Opener   // of those of SubmodulesFetch
 
-	// Former are the entries of a former release, which is to be turned into this one: the blobs of its files need not be looked up.
-	Former []release.Entry
+	// Former is a former release, which is to be turned into this one by Rewrite: what it has already is not looked up. It has no
+	// entries where there is none.
+	Former release.Manifest
 }
 
 // Plan is what Survey found and Write writes. The sizes are before conversion.
@@ -71,17 +72,23 @@ type file struct {
 	mode uint32 // release.ModeFile or ModeExec
 	size int64  // of the blob, or of content; unknown before it is measured
 	conv conversion
+	was  *release.Entry // what Source.Former has at this path, nil where that is nothing
+	same bool           // it has the content of the blob
 
 	lfs     bool        // has filter=lfs
 	pointer bool        // may be a Git LFS pointer: its attributes say that no filter is meant
 	content *lfsPointer // of what is written in place of the blob, which is its pointer; else nil
 }
 
+// raw is true of a file whose content is its blob's.
+func (f *file) raw() bool { return f.content == nil && f.conv.none() }
+
 // link is a symlink to be made.
 type link struct {
 	path   string
 	id     objects.ID
 	target string
+	was    *release.Entry // what Source.Former has at this path, nil where that is nothing
 }
 
 // streamOver is the size, in bytes, over which a blob is never held in memory as a whole unless it has to be converted.

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -72,6 +73,19 @@ func (p *Plan) measurePointer(f *file) error {
 
 func refuseContent(format string, args ...any) *release.Error {
 	return release.Errorf(release.ExitRefused, "Git LFS content "+format, args...)
+}
+
+// NoPointers tells whether none of the release's files can be a Git LFS pointer, as Manifest.NoPointers has it: each that could be one
+// was looked at, or is when it is written.
+func (p *Plan) NoPointers() bool {
+	unseen := func(f file) bool { return f.size < maxPointer && (f.pointer || !f.raw()) }
+	return p.src.LFS != LFSPointer && !slices.ContainsFunc(p.files, unseen)
+}
+
+// mayPoint tells whether a file of the former release, which has the blob's content, has to be looked at: it may be a pointer which
+// was exported as it is then, and would be refused now.
+func (p *Plan) mayPoint(f *file) bool {
+	return !p.src.Former.NoPointers && !f.pointer && p.src.LFS != LFSPointer && f.size >= minPointer && f.size < maxPointer
 }
 
 // refusePointer says why a pointer does not become its content.

@@ -11,6 +11,9 @@ import (
 // maxPointer is the size, in bytes, under which Git LFS keeps its pointers.
 const maxPointer = 1024
 
+// minPointer is a size, in bytes, that every pointer has at least.
+const minPointer = int64(len("version \noid sha256:\nsize 0") + 64)
+
 // maxContent is the size, in bytes, of the largest content that is exported: sums of as many as a release can have fit an int64.
 const maxContent = 1 << 39
 

@@ -34,17 +34,11 @@ func (p *Plan) measure(ctx context.Context) error {
 // takeSizes takes the sizes that Source.Former knows, and puts the files in order: first those, then the others as the packs have
 // them.
 func (p *Plan) takeSizes(ctx context.Context) error {
-	sizes := make(map[objects.ID]int64, len(p.src.Former))
-	for _, e := range p.src.Former {
-		if id, err := objects.ParseID(e.ID); err == nil && e.Kind == release.Tagged {
-			sizes[id] = e.Size
-		}
-	}
-	var known, others []int
+	known, others := make([]int, 0, len(p.files)), []int(nil)
 	for i := range p.files {
 		f := &p.files[i]
-		if size, ok := sizes[f.id]; ok {
-			f.size, known = size, append(known, i)
+		if f.same {
+			f.size, known = f.was.Size, append(known, i)
 		} else {
 			f.size, others = unknown, append(others, i)
 		}

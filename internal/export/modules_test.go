@@ -375,10 +375,12 @@ func TestRewriteWithSubmodules(t *testing.T) {
 
 	dir, entries, err := export(t, top.fetching("v1"))
 	must(t, err)
-	plan, err := Survey(context.Background(), top.fetching("v2"))
+	src := top.fetching("v2")
+	src.Former.Entries = entries
+	src.Former.Written = time.Now().Add(time.Hour).UnixNano() // so that no file is too young to be believed
+	plan, err := Survey(context.Background(), src)
 	must(t, err)
-	late := time.Now().Add(time.Hour).UnixNano() // so that no file is too young to be believed
-	_, kept, err := plan.Rewrite(context.Background(), dir, dir+"-new", release.Manifest{Written: late, Entries: entries}, nil)
+	_, kept, err := plan.Rewrite(context.Background(), dir, dir+"-new", nil)
 	must(t, err)
 	if kept == 0 || kept == len(entries) {
 		t.Errorf("%d files of %d were kept", kept, len(entries))

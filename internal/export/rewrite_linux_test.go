@@ -53,11 +53,13 @@ func TestRewriteGivesUp(t *testing.T) {
 	})
 	t.Run("cancelled", func(t *testing.T) {
 		was := former(t, r, "v1")
-		plan, err := Survey(context.Background(), r.source("v2"))
+		src := r.source("v2")
+		src.Former = was.Manifest
+		plan, err := Survey(context.Background(), src)
 		must(t, err)
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
-		if _, _, err := plan.Rewrite(ctx, was.Dir, was.Dir+"-new", was.Manifest, nil); !errors.Is(err, context.Canceled) {
+		if _, _, err := plan.Rewrite(ctx, was.Dir, was.Dir+"-new", nil); !errors.Is(err, context.Canceled) {
 			t.Error(err)
 		}
 	})

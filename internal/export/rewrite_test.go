@@ -28,7 +28,9 @@ func former(t testing.TB, r repo, rev string) old {
 	t.Helper()
 	dir, entries, err := export(t, r.source(rev))
 	must(t, err)
-	was := old{dir, release.Manifest{Entries: entries}}
+	plan, err := Survey(context.Background(), r.source(rev))
+	must(t, err)
+	was := old{dir, release.Manifest{Release: release.Release{NoPointers: plan.NoPointers()}, Entries: entries}}
 	for _, e := range entries {
 		was.Written = max(was.Written, e.CTime+1)
 	}
@@ -38,10 +40,10 @@ func former(t testing.TB, r repo, rev string) old {
 func rewrite(t testing.TB, r repo, rev string, was old) (entries []release.Entry, kept int, err error) {
 	t.Helper()
 	src := r.source(rev)
-	src.Former = was.Entries
+	src.Former = was.Manifest
 	plan, err := Survey(context.Background(), src)
 	must(t, err)
-	return plan.Rewrite(context.Background(), was.Dir, was.Dir+"-new", was.Manifest, nil)
+	return plan.Rewrite(context.Background(), was.Dir, was.Dir+"-new", nil)
 }
 
 // sameAsWrite compares a rewritten release with one that was written: content, exact permissions, entries; and the entries' stat
@@ -132,9 +134,12 @@ func TestWriteAfterFormer(t *testing.T) {
 	r.commit("v2")
 	r.git("repack", "-adfq")
 	src := r.source("v2")
-	src.Former = former(t, r, "v1").Entries
+	src.Former = former(t, r, "v1").Manifest
 	plan, err := Survey(context.Background(), src)
 	must(t, err)
+	if !src.Former.NoPointers || !plan.NoPointers() {
+		t.Error("plain files may be pointers")
+	}
 	if !plan.known {
 		t.Error("no size is taken from the former release")
 	}
@@ -293,18 +298,28 @@ func TestRewriteFollowsNoLink(t *testing.T) {
 	}
 }
 
-// A Git LFS pointer that one tag means to deploy as it is is refused by another that does not, though its file is there.
+// A Git LFS pointer that one tag means to deploy as it is, or does not show to be one, is refused by another that does not, though its
+// file is there.
 func TestRewriteRefusesPointers(t *testing.T) {
-	r := newRepo(t)
 	pointer := "version https://git-lfs.github.com/spec/v1\noid sha256:" + strings.Repeat("a", 64) + "\nsize 12\n"
-	r.write("big", pointer)
-	r.write(".gitattributes", "big -filter\n")
-	r.commit("v1")
-	must(t, os.Remove(filepath.Join(r.dir, ".gitattributes")))
-	r.commit("v2")
-	was := former(t, r, "v1")
-	if _, _, err := rewrite(t, r, "v2", was); release.ExitCode(err) != release.ExitRefused {
-		t.Error(err)
+	for attributes, content := range map[string]string{
+		"big -filter\n":         pointer,
+		"big text eol=crlf\n":   strings.ReplaceAll(pointer, "\n", "\r\n"),
+		"big text=auto ident\n": pointer,
+	} {
+		r := newRepo(t)
+		r.write("big", content)
+		r.write("small", "text\n")
+		r.commit("v0")
+		r.write(".gitattributes", attributes)
+		r.commit("v1")
+		was := former(t, r, "v1")
+		if was.NoPointers {
+			t.Errorf("%s: no pointers", attributes)
+		}
+		if _, _, err := rewrite(t, r, "v0", was); release.ExitCode(err) != release.ExitRefused {
+			t.Errorf("%s: %v", attributes, err)
+		}
 	}
 }
 
@@ -320,14 +335,16 @@ func TestRewriteOnRepositories(t *testing.T) {
 			tags := strings.Fields(r.git("for-each-ref", "--sort=-creatordate", "--format=%(refname:short)", "refs/tags"))
 			var was old
 			for i := 0; i < len(tags); i += len(tags)/4 + 1 {
-				plan, err := Survey(context.Background(), r.source(tags[i]))
+				src := r.source(tags[i])
+				src.Former = was.Manifest
+				plan, err := Survey(context.Background(), src)
 				if release.ExitCode(err) == release.ExitRefused {
 					t.Logf("%s: %v", tags[i], err)
 					continue
 				}
 				must(t, err)
 				if was.Dir != "" {
-					entries, kept, err := plan.Rewrite(context.Background(), was.Dir, was.Dir+"-new", was.Manifest, nil)
+					entries, kept, err := plan.Rewrite(context.Background(), was.Dir, was.Dir+"-new", nil)
 					must(t, err)
 					t.Logf("%s: %d of %d kept", tags[i], kept, plan.Files)
 					sameAsWrite(t, r, tags[i], was.Dir, entries)

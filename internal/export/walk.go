@@ -16,6 +16,7 @@ type walker struct {
 	plan  *Plan
 	in    *part // whose tree this is
 	attrs *evaluator
+	was   earlier
 	only  string // the one path wanted, "" for all
 	found bool   // something of it is in the tree
 	seen  int    // files, symlinks and submodules come by, exported or not
@@ -24,7 +25,7 @@ type walker struct {
 }
 
 func newWalker(ctx context.Context, plan *Plan, only string) *walker {
-	return &walker{ctx: ctx, plan: plan, only: only, most: mostEntries}
+	return &walker{ctx: ctx, plan: plan, was: earlier{entries: plan.src.Former.Entries}, only: only, most: mostEntries}
 }
 
 // The types of a tree entry's mode.
@@ -226,12 +227,13 @@ func (w *walker) symlink(path string, id objects.ID) error {
 	if strings.Contains(string(o.Data), "\x00") {
 		return w.refuse(path, "a symlink with a NUL byte in its target").Hint("mend it in the repository")
 	}
-	w.plan.links = append(w.plan.links, link{path: path, id: id, target: string(o.Data)})
+	w.plan.links = append(w.plan.links, link{path: path, id: id, target: string(o.Data), was: w.former(path)})
 	return nil
 }
 
 func (w *walker) file(path string, mode uint32, id objects.ID, values []value) error {
-	f := file{in: w.in, path: path, mode: mode, id: id}
+	f := file{in: w.in, path: path, mode: mode, id: id, was: w.former(path)}
+	f.same = holds(f.was, id)
 	if values != nil {
 		var ok bool
 		if f.conv, ok = conversionOf(values); !ok {
@@ -243,4 +245,12 @@ func (w *walker) file(path string, mode uint32, id objects.ID, values []value) e
 	}
 	w.plan.files = append(w.plan.files, f)
 	return nil
+}
+
+// former is what Source.Former has at a path of the tree.
+func (w *walker) former(path string) *release.Entry {
+	if w.only != "" {
+		path = strings.TrimPrefix(path, w.only+"/")
+	}
+	return w.was.find(path)
 }

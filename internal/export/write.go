@@ -39,8 +39,7 @@ func (p *Plan) Write(ctx context.Context, dir string, progress func(done, total 
 			return nil, err
 		}
 	}
-	slices.SortFunc(w.entries, func(a, b release.Entry) int { return cmp.Compare(a.Path, b.Path) })
-	return w.entries, nil
+	return w.sorted(), nil
 }
 
 // writer is one Write under way.
@@ -58,7 +57,7 @@ type writer struct {
 }
 
 func newWriter(p *Plan, root *disk.Dir, progress func(done, total int64)) *writer {
-	w := &writer{plan: p, root: root, tell: progress, entries: make([]release.Entry, len(p.files))}
+	w := &writer{plan: p, root: root, tell: progress, entries: make([]release.Entry, len(p.files), len(p.files)+len(p.links)+len(p.dirs))}
 	w.dirs = make([]*openDirs, cores())
 	for i := range w.dirs {
 		w.dirs[i] = &openDirs{root: root, most: max(mostOpen/len(w.dirs), 4), buf: make([]byte, bufSize)}
@@ -192,6 +191,25 @@ func (w *writer) statDirs(context.Context) error {
 		})
 	}
 	return nil
+}
+
+// sorted are the entries, sorted by path. Those of files are in order, but where a tree is not.
+func (w *writer) sorted() []release.Entry {
+	byPath := func(a, b release.Entry) int { return cmp.Compare(a.Path, b.Path) }
+	files, rest := w.entries[:len(w.plan.files)], slices.Clone(w.entries[len(w.plan.files):])
+	if !slices.IsSortedFunc(files, byPath) {
+		slices.SortFunc(files, byPath)
+	}
+	slices.SortFunc(rest, byPath)
+	for at := len(w.entries) - 1; len(rest) > 0; at-- { // the last first, so that nothing is overwritten that is still to be moved
+		last := &rest
+		if len(files) > 0 && byPath(files[len(files)-1], rest[len(rest)-1]) > 0 {
+			last = &files
+		}
+		w.entries[at] = (*last)[len(*last)-1]
+		*last = (*last)[:len(*last)-1]
+	}
+	return w.entries
 }
 
 // steps is how often progress is told, about.

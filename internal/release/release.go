@@ -54,18 +54,19 @@ func (id ID) Time() (at time.Time, ok bool) {
 
 // Release is one tag's tree, exported and built. It exists once its manifest does.
 type Release struct {
-	ID      ID        `json:"id"`
-	Tag     string    `json:"tag"`
-	Commit  string    `json:"commit"`
-	Tree    string    `json:"tree"`
-	Created time.Time `json:"created"`
-	Signer  string    `json:"signer,omitempty"`  // of the tag, as verified when it was staged; empty where nothing was
-	Recipe  string    `json:"recipe,omitempty"`  // digest of the settings that it was made by; empty where none was noted
-	Adopted bool      `json:"adopted,omitempty"` // made by init --adopt: its Tag is its ID, no commit, never pruned
-	Inode   uint64    `json:"inode"`             // of its directory: what tells it apart at a live path that is a real directory
-	Birth   int64     `json:"birth"`             // its directory's birth time, ns since the epoch; 0 where the file system has none
-	Files   int       `json:"files"`             // number of tagged files
-	Bytes   int64     `json:"bytes"`             // their sizes added up
+	ID         ID        `json:"id"`
+	Tag        string    `json:"tag"`
+	Commit     string    `json:"commit"`
+	Tree       string    `json:"tree"`
+	Created    time.Time `json:"created"`
+	Signer     string    `json:"signer,omitempty"`      // of the tag, as verified when it was staged; empty where nothing was
+	Recipe     string    `json:"recipe,omitempty"`      // digest of the settings that it was made by; empty where none was noted
+	NoPointers bool      `json:"no_pointers,omitempty"` // no file is a Git LFS pointer, so that those that stay need no second look
+	Adopted    bool      `json:"adopted,omitempty"`     // made by init --adopt: its Tag is its ID, no commit, never pruned
+	Inode      uint64    `json:"inode"`                 // of its directory: what tells it apart at a live path that is a real directory
+	Birth      int64     `json:"birth"`                 // its directory's birth time, ns since the epoch; 0 where the file system has none
+	Files      int       `json:"files"`                 // number of tagged files
+	Bytes      int64     `json:"bytes"`                 // their sizes added up
 }
 
 // Kind says where an entry of a release comes from.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/git-rel/rel/internal/release"
@@ -41,4 +42,32 @@ func BenchmarkStatus(b *testing.B) {
 			}
 		})
 	}
+}
+
+// What a manifest of 10,000 files takes to be read and to be written.
+func BenchmarkManifest(b *testing.B) {
+	m := release.Manifest{Release: header(idOf(1))}
+	for n := range 10_000 {
+		m.Entries = append(m.Entries, release.Entry{
+			Path: fmt.Sprintf("dir%03d/sub/file%05d.txt", n/100, n), Kind: release.Tagged, Mode: release.ModeFile, Size: int64(n),
+			ID: strings.Repeat("0123456789", 4), Inode: uint64(n), MTime: 1790000000123456789, CTime: 1790000000123456789,
+		})
+	}
+	data, err := encodeManifest(m)
+	must(b, err)
+	text := string(data)
+	b.Run("read", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			_, err := decodeManifest(text)
+			must(b, err)
+		}
+	})
+	b.Run("write", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			_, err := encodeManifest(m)
+			must(b, err)
+		}
+	})
 }

@@ -68,13 +68,14 @@ func encodeHeader(m release.Manifest) ([]byte, error) {
 	return append(head, '\n'), nil
 }
 
-// decodeManifest reads a whole manifest and accepts nothing that encodeManifest would have written otherwise.
-func decodeManifest(data []byte) (release.Manifest, error) {
-	line, rest, found := bytes.Cut(data, []byte("\n"))
+// decodeManifest reads a whole manifest and accepts nothing that encodeManifest would have written otherwise. The entries' strings
+// are parts of text.
+func decodeManifest(text string) (release.Manifest, error) {
+	line, rest, found := strings.Cut(text, "\n")
 	if !found {
 		return release.Manifest{}, errors.New("line 1: it ends before its end")
 	}
-	m, count, err := decodeHeader(line)
+	m, count, err := decodeHeader([]byte(line))
 	if err != nil {
 		return release.Manifest{}, fmt.Errorf("line 1: %w", err)
 	}
@@ -84,16 +85,16 @@ func decodeManifest(data []byte) (release.Manifest, error) {
 	m.Entries = make([]release.Entry, 0, count)
 	var again []byte
 	for n := range count {
-		line, rest, found = bytes.Cut(rest, []byte("\n"))
+		line, rest, found = strings.Cut(rest, "\n")
 		if !found {
 			return release.Manifest{}, fmt.Errorf("line %d: it ends before its end", n+2)
 		}
-		e, err := decodeEntry(string(line))
+		e, err := decodeEntry(line)
 		if err != nil {
 			return release.Manifest{}, fmt.Errorf("line %d: %w", n+2, err)
 		}
 		again = appendEntry(again[:0], e)
-		if !bytes.Equal(again[:len(again)-1], line) {
+		if string(again[:len(again)-1]) != line {
 			return release.Manifest{}, fmt.Errorf("line %d: not as rel writes it", n+2)
 		}
 		if n > 0 && m.Entries[n-1].Path >= e.Path {
@@ -154,8 +155,15 @@ func needsQuotes(p string) bool {
 }
 
 func decodeEntry(line string) (e release.Entry, err error) {
-	f := strings.SplitN(line, "\t", 8)
-	if len(f) != 8 || len(f[0]) != 1 {
+	var f [8]string
+	found := true
+	for i := range len(f) - 1 {
+		if f[i], line, found = strings.Cut(line, "\t"); !found {
+			break
+		}
+	}
+	f[7] = line
+	if !found || len(f[0]) != 1 {
 		return e, errors.New("not the eight fields of an entry")
 	}
 	e.Kind = release.Kind(f[0][0])
@@ -219,11 +227,12 @@ func readManifest(f *os.File) (release.Manifest, error) {
 	if err != nil {
 		return release.Manifest{}, err
 	}
-	data, err := io.ReadAll(f)
-	if err != nil {
+	var text strings.Builder
+	text.Grow(int(st.Size()))
+	if _, err := io.Copy(&text, f); err != nil {
 		return release.Manifest{}, err
 	}
-	m, err := decodeManifest(data)
+	m, err := decodeManifest(text.String())
 	m.Written = st.ModTime().UnixNano()
 	return m, err
 }

@@ -32,13 +32,13 @@ func TestManifestRoundTrip(t *testing.T) {
 	m := sampleManifest()
 	data, err := encodeManifest(m)
 	must(t, err)
-	got, err := decodeManifest(data)
+	got, err := decodeManifest(string(data))
 	must(t, err)
 	if !reflect.DeepEqual(got, m) {
 		t.Errorf("got %+v\nwant %+v", got, m)
 	}
 	for n := range data {
-		if _, err := decodeManifest(data[:n]); err == nil {
+		if _, err := decodeManifest(string(data[:n])); err == nil {
 			t.Fatalf("taken when cut after %d of %d bytes:\n%s", n, len(data), data[:n])
 		}
 	}
@@ -52,7 +52,7 @@ func TestManifestAnyPath(t *testing.T) {
 		if err != nil {
 			return // not a plain path
 		}
-		got, err := decodeManifest(data)
+		got, err := decodeManifest(string(data))
 		if err != nil || got.Entries[0] != e {
 			t.Fatalf("%q: %+v, %v", e.Path, got.Entries, err)
 		}
@@ -88,7 +88,7 @@ func TestManifestRefuses(t *testing.T) {
 		"order":          replace("\tbin\n", "\tzzz\n"),
 		"id":             replace("0123456789", "012345678g"),
 	} {
-		if m, err := decodeManifest([]byte(data)); err == nil {
+		if m, err := decodeManifest(data); err == nil {
 			t.Errorf("%s: taken: %+v", name, m)
 		}
 	}
@@ -105,7 +105,7 @@ func FuzzManifest(f *testing.F) {
 	f.Add(good)
 	f.Add([]byte("{}\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		m, err := decodeManifest(data)
+		m, err := decodeManifest(string(data))
 		if err != nil {
 			return
 		}
