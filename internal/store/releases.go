@@ -3,7 +3,6 @@ package store
 import (
 	"errors"
 	"slices"
-	"strings"
 
 	"github.com/git-rel/rel/internal/disk"
 	"github.com/git-rel/rel/internal/release"
@@ -53,31 +52,6 @@ func (r *Root) moved() []disk.Ident {
 		}
 	}
 	return idents
-}
-
-// headers reads the first line of every manifest; those that could be read come with the error of those that could not.
-func (r *Root) headers() ([]release.Release, error) {
-	dir, err := r.manifests()
-	if err != nil {
-		return nil, ignoreMissing(err)
-	}
-	defer dir.Close()
-	names, err := dir.Names()
-	slices.Sort(names)
-	var all []release.Release
-	for _, name := range names {
-		if strings.HasPrefix(name, tmpPrefix) {
-			continue
-		}
-		m, headerErr := r.headerIn(dir.File(), "", release.ID(name))
-		switch {
-		case headerErr == nil:
-			all = append(all, m)
-		case !missing(headerErr) && release.ExitCode(headerErr) != release.ExitNotFound: // not one that was pruned meanwhile
-			err = errors.Join(err, headerErr)
-		}
-	}
-	return all, err
 }
 
 // Publish gives an exported release its name: releases/.tmp-<id> becomes releases/<id>, synced. It is no release yet, and the mark

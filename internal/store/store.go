@@ -60,6 +60,7 @@ type Root struct {
 	Dir    string // absolute, links resolved
 	Layout Layout
 	top    *disk.Dir
+	seen   seen
 }
 
 // Open opens the root at dir. It changes nothing on disk, and needs neither .rel nor releases to be there.

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"errors"
 	"os"
 	"path"
@@ -108,8 +109,9 @@ func (s *sweeper) state() error {
 	if err != nil {
 		return err
 	}
-	keep := func(name string) bool {
-		return slices.ContainsFunc(all, func(m release.Release) bool { return string(m.ID) == name })
+	keep := func(name string) bool { // they are sorted by id
+		_, found := slices.BinarySearchFunc(all, release.ID(name), func(m release.Release, id release.ID) int { return cmp.Compare(m.ID, id) })
+		return found
 	}
 	manifests, err := s.root.manifests()
 	if err != nil {
