@@ -25,6 +25,7 @@ type walker struct {
 }
 
 func newWalker(ctx context.Context, plan *Plan, only string) *walker {
+	plan.files = make([]file, 0, len(plan.src.Former.Entries)) // about as many, without what growing leaves behind
 	return &walker{ctx: ctx, plan: plan, was: earlier{entries: plan.src.Former.Entries}, only: only, most: mostEntries}
 }
 
