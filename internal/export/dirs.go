@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/git-rel/rel/internal/disk"
+	"github.com/git-rel/rel/internal/objects"
 )
 
 // mostOpen is how many directories are open at a time, in all workers together.
@@ -17,13 +18,17 @@ const mostOpen = 512
 // bufSize is the size up to which a file's content is held in memory that is used again.
 const bufSize = 256 << 10
 
+// readMemory is what all workers together read blobs into, in bytes.
+const readMemory = 32 << 20
+
 // openDirs are the directories that one worker has open, and its memory. A file is opened by its name from the directory it is in,
 // which costs half of what its whole path does.
 type openDirs struct {
 	root *disk.Dir
 	most int
 	at   map[string]*disk.Dir
-	buf  []byte // for the content of the file being written
+	buf  []byte           // for the content of a file
+	read *objects.Scratch // for the content of many files
 }
 
 // enter opens the directory that path lies in, and tells path's last part. The directory is good until the next call.

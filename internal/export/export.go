@@ -75,6 +75,9 @@ type file struct {
 	was  *release.Entry // what Source.Former has at this path, nil where that is nothing
 	same bool           // it has the content of the blob
 
+	pack   int // where the blob is, once the file is in order; -1: in no pack
+	offset int64
+
 	lfs     bool        // has filter=lfs
 	pointer bool        // may be a Git LFS pointer: its attributes say that no filter is meant
 	content *lfsPointer // of what is written in place of the blob, which is its pointer; else nil

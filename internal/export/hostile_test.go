@@ -223,7 +223,7 @@ func TestCollision(t *testing.T) {
 	must(t, os.Symlink(victim, filepath.Join(dir, "dir")))
 	must(t, os.Symlink(filepath.Join(victim, "plain"), filepath.Join(dir, "plain")))
 	for i := range plan.files {
-		if err := w.writeFile(context.Background(), &openDirs{root: d, most: 4}, i); err == nil {
+		if err := w.writeFile(context.Background(), &openDirs{root: d, most: 4}, i, nil); err == nil {
 			t.Errorf("%s: written through a link", plan.files[i].path)
 		}
 	}

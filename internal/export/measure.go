@@ -81,40 +81,29 @@ func (p *Plan) measureFile(f *file) error {
 // inPackOrder are these indices of files in the order in which the packs have their blobs: bases of deltas are then still at hand,
 // and files with the same content come together.
 func (p *Plan) inPackOrder(ctx context.Context, files []int) ([]int, error) {
-	type at struct {
-		index, part, pack int
-		offset            int64
-	}
-	places := make([]at, len(files))
 	err := parallel(ctx, cores(), len(files), func(_, n int) error {
 		f := &p.files[files[n]]
-		places[n] = at{index: files[n], part: f.in.number, pack: -1}
-		if pack, offset, ok := f.in.Store.Position(f.id); ok {
-			places[n] = at{files[n], f.in.number, pack, offset}
+		var ok bool
+		if f.pack, f.offset, ok = f.in.Store.Position(f.id); !ok {
+			f.pack = -1
 		}
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(places, func(a, b at) int {
-		return cmp.Or(cmp.Compare(a.part, b.part), cmp.Compare(a.pack, b.pack), cmp.Compare(a.offset, b.offset), cmp.Compare(a.index, b.index))
+	order := slices.Clone(files)
+	slices.SortFunc(order, func(a, b int) int {
+		f, g := &p.files[a], &p.files[b]
+		return cmp.Or(cmp.Compare(f.in.number, g.in.number), cmp.Compare(f.pack, g.pack), cmp.Compare(f.offset, g.offset), cmp.Compare(a, b))
 	})
-	order := make([]int, len(places))
-	for i, a := range places {
-		order[i] = a.index
-	}
 	return order, nil
 }
-
-// stride is how many neighbours in pack order one worker takes at a time.
-const stride = 32
 
 // cores is how many workers there should be. It may change while rel runs.
 func cores() int { return runtime.GOMAXPROCS(0) }
 
-// parallel calls do for 0 to n-1 by so many workers, a stretch of neighbours by one, until a call fails or ctx ends. do is told
-// the number of the worker that calls.
+// parallel calls do for 0 to n-1 by so many workers until a call fails or ctx ends. do is told the number of the worker that calls.
 func parallel(ctx context.Context, workers, n int, do func(worker, i int) error) error {
 	var next atomic.Int64
 	var once sync.Once
@@ -122,21 +111,19 @@ func parallel(ctx context.Context, workers, n int, do func(worker, i int) error)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var all sync.WaitGroup
-	for worker := range min(workers, n/stride+1) {
+	for worker := range min(workers, n) {
 		all.Go(func() {
 			for {
-				from := int(next.Add(stride)) - stride
-				for i := from; i < min(from+stride, n); i++ {
-					err := ctx.Err()
-					if err == nil {
-						err = do(worker, i)
-					}
-					if err != nil {
-						once.Do(func() { first = err; cancel() })
-						return
-					}
+				i := int(next.Add(1)) - 1
+				if i >= n {
+					return
 				}
-				if from+stride >= n {
+				err := ctx.Err()
+				if err == nil {
+					err = do(worker, i)
+				}
+				if err != nil {
+					once.Do(func() { first = err; cancel() })
 					return
 				}
 			}

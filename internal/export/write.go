@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/git-rel/rel/internal/disk"
+	"github.com/git-rel/rel/internal/objects"
 	"github.com/git-rel/rel/internal/release"
 )
 
@@ -61,6 +62,7 @@ func newWriter(p *Plan, root *disk.Dir, progress func(done, total int64)) *write
 	w.dirs = make([]*openDirs, cores())
 	for i := range w.dirs {
 		w.dirs[i] = &openDirs{root: root, most: max(mostOpen/len(w.dirs), 4), buf: make([]byte, bufSize)}
+		w.dirs[i].read = objects.NewScratch(int64(readMemory / len(w.dirs)))
 	}
 	return w
 }
@@ -115,13 +117,8 @@ func (w *writer) makeDirs(ctx context.Context) error {
 	return nil
 }
 
-func (w *writer) writeFiles(ctx context.Context) error {
-	return parallel(ctx, len(w.dirs), len(w.plan.order), func(worker, i int) error {
-		return w.writeFile(ctx, w.dirs[worker], w.plan.order[i])
-	})
-}
-
-func (w *writer) writeFile(ctx context.Context, dirs *openDirs, i int) (err error) {
+// writeFile writes a file, whose blob is data unless it is one to be read by itself.
+func (w *writer) writeFile(ctx context.Context, dirs *openDirs, i int, data []byte) (err error) {
 	f := &w.plan.files[i]
 	perm := f.mode & 0o777
 	out, err := dirs.create(f.path, perm)
@@ -133,7 +130,7 @@ func (w *writer) writeFile(ctx context.Context, dirs *openDirs, i int) (err erro
 			err = in(f.path, closing)
 		}
 	}()
-	id, err := w.fill(ctx, out, dirs.buf, i)
+	id, err := w.fill(ctx, out, i, data)
 	if err != nil {
 		return in(f.path, cause(err))
 	}

@@ -299,6 +299,9 @@ func readDamaged(t *testing.T, gitDir string, want []gitObject) (failed int) {
 			failed++
 		}
 	}
+	if n := readBatch(t, s, 32<<20, want); n != failed {
+		t.Fatalf("%d objects give an error one by one, %d in a batch", failed, n)
+	}
 	return failed
 }
 

@@ -18,6 +18,20 @@ func deltaSizes(delta []byte) (base, result int64, rest []byte, err error) {
 	return base, result, delta, err
 }
 
+// deltaFor reads the head of a delta for base: the size of what it makes, and its instructions.
+func deltaFor(base, delta []byte) (size int64, ops []byte, err error) {
+	from, size, ops, err := deltaSizes(delta)
+	switch {
+	case err != nil:
+		return 0, nil, err
+	case from != int64(len(base)):
+		return 0, nil, errDeltaBase
+	case size > int64(len(ops))<<24: // an instruction takes a byte at least and makes at most 2^24-1
+		return 0, nil, errDeltaSize
+	}
+	return size, ops, nil
+}
+
 // varint reads 7 bits a byte, the lowest first.
 func varint(p []byte) (int64, []byte, error) {
 	var v uint64

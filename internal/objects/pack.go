@@ -230,16 +230,9 @@ func (s *Store) patch(p *pack, e entry, base buffer, to room) (buffer, error) {
 		return buffer{}, err
 	}
 	defer free()
-	from, size, ops, err := deltaSizes(delta)
+	size, ops, err := deltaFor(base.data, delta)
 	if err != nil {
 		return buffer{}, err
-	}
-	if from != int64(len(base.data)) {
-		return buffer{}, errDeltaBase
-	}
-	// An operation takes a byte at least and makes at most 2^24-1.
-	if size > int64(len(ops))<<24 {
-		return buffer{}, errDeltaSize
 	}
 	b, err := s.alloc(size, to)
 	if err != nil {
