@@ -15,7 +15,7 @@ import (
 )
 
 // generation is part of the names of generated repositories: another one when what is generated changes.
-const generation = 1
+const generation = 2
 
 // generate makes, unless the cache has it, a bare repository from what write gives to git fast-import, with all refs packed. It is
 // the same on every machine.
@@ -39,8 +39,7 @@ func (b *bench) generate(ctx context.Context, name string, write func(*bufio.Wri
 		write(w)
 		out.CloseWithError(w.Flush())
 	}()
-	// Generated text is not for saving space: the fastest compression makes packs about as large as real ones.
-	cmd := command(ctx, []string{"git", "--git-dir=" + making, "-c", "core.compression=1", "-c", "core.fsync=none", "-c", "fastimport.unpackLimit=0", "fast-import", "--quiet"})
+	cmd := command(ctx, []string{"git", "--git-dir=" + making, "-c", "core.fsync=none", "-c", "fastimport.unpackLimit=0", "fast-import", "--quiet"})
 	cmd.Stdin = in
 	report, err := cmd.CombinedOutput()
 	if err != nil {
@@ -51,45 +50,6 @@ func (b *bench) generate(ctx context.Context, name string, write func(*bufio.Wri
 	}
 	b.tell("%s generated in %s", gitDir, time.Since(began).Round(time.Second))
 	return gitDir, os.Rename(making, gitDir)
-}
-
-// prose writes lines that compress and that deltas find about as source code does.
-type prose struct {
-	rnd   *rand.Rand
-	words []string
-}
-
-func newProse() *prose {
-	p := &prose{rnd: rand.New(rand.NewPCG(1, 2)), words: make([]string, 4000)}
-	for i := range p.words {
-		p.words[i] = fmt.Sprintf("%x ", p.rnd.Uint64()>>(8+p.rnd.IntN(48)))
-	}
-	return p
-}
-
-func (p *prose) line() []byte {
-	var line []byte
-	for range 3 + p.rnd.IntN(9) {
-		line = append(line, p.words[min(p.rnd.IntN(len(p.words)), p.rnd.IntN(len(p.words)), p.rnd.IntN(len(p.words)))]...)
-	}
-	return append(line, '\n')
-}
-
-func (p *prose) lines(mean float64) [][]byte {
-	lines := make([][]byte, 1+int(p.rnd.ExpFloat64()*mean))
-	for i := range lines {
-		lines[i] = p.line()
-	}
-	return lines
-}
-
-// edit changes a few lines, in a copy.
-func (p *prose) edit(lines [][]byte) [][]byte {
-	lines = append([][]byte(nil), lines...)
-	for range 3 {
-		lines[p.rnd.IntN(len(lines))] = p.line()
-	}
-	return lines
 }
 
 func commit(w io.Writer, n int) {
@@ -106,39 +66,46 @@ func data(w io.Writer, text []byte) {
 	fmt.Fprintln(w)
 }
 
-// deep writes 5,000 files in 160 directories and a history of versions×5,000 commits, each of which changes one file two levels
-// down and so makes five objects; a tag stands after every twenty. The newest version of a file comes first in the pack, the older
-// ones are deltas, as git packs them.
-func deep(versions int) func(*bufio.Writer) {
+// deep writes 5,000 files in 160 directories and a history of so many commits, each of which changes one file two levels down and
+// so makes five objects; a tag stands after every twenty. Some files change often, many hardly ever. The newest version of a file
+// comes first in the pack, the older ones are deltas, as git packs them.
+func deep(commits int) func(*bufio.Writer) {
 	const files = 5000
 	return func(w *bufio.Writer) {
 		p := newProse()
-		for f := range files {
-			text := make([][][]byte, versions)
-			text[0] = p.lines(155)
-			for v := 1; v < versions; v++ {
-				text[v] = p.edit(text[v-1])
+		changed := make([]int, commits) // which file by each commit
+		versions := make([]int, files)
+		for n := range changed {
+			f := p.rnd.IntN(1 + p.rnd.IntN(files))
+			changed[n] = f
+			versions[f]++
+		}
+		first := make([]int, files) // the mark of each file's first version
+		for f, mark := 0, 1; f < files; f++ {
+			text := [][][]byte{p.file(9_000)}
+			for v := range versions[f] {
+				text = append(text, p.edit(text[v]))
 			}
-			for v := versions - 1; v >= 0; v-- {
-				fmt.Fprintf(w, "blob\nmark :%d\n", 1+f*versions+v)
+			p.separate(w)
+			for v := versions[f]; v >= 0; v-- {
+				fmt.Fprintf(w, "blob\nmark :%d\n", mark+v)
 				data(w, bytes.Join(text[v], nil))
 			}
+			first[f], mark = mark, mark+len(text)
 		}
-		modify := func(f, v int) {
-			fmt.Fprintf(w, "M 100644 :%d d%d/sub%d/file%d.txt\n", 1+f*versions+v, f%10, f%150, f)
+		modify := func(f int) {
+			fmt.Fprintf(w, "M 100644 :%d d%d/sub%d/file%d.txt\n", first[f], f%10, f%150, f)
+			first[f]++
 		}
 		commit(w, 0)
 		for f := range files {
-			modify(f, 0)
+			modify(f)
 		}
-		for v := 1; v < versions; v++ {
-			for i, f := range p.rnd.Perm(files) {
-				n := (v-1)*files + i + 1
-				commit(w, n)
-				modify(f, v)
-				if n%20 == 0 {
-					annotate(w, fmt.Sprintf("v%d", n/20), n)
-				}
+		for n, f := range changed {
+			commit(w, n+1)
+			modify(f)
+			if (n+1)%20 == 0 {
+				annotate(w, fmt.Sprintf("v%d", (n+1)/20), n+1)
 			}
 		}
 	}
@@ -149,21 +116,31 @@ func wide(files int) func(*bufio.Writer) {
 	return func(w *bufio.Writer) {
 		p := newProse()
 		text := make([][][]byte, files)
-		modify := func(f int) {
-			fmt.Fprintf(w, "M 100644 inline d%d/sub%d/dir%d/file%d.txt\n", f%10, f/10%10, f/100%10, f)
+		blob := func(f int) {
+			p.separate(w)
+			fmt.Fprintf(w, "blob\nmark :%d\n", 1+f)
 			data(w, bytes.Join(text[f], nil))
+		}
+		modify := func(f int) {
+			fmt.Fprintf(w, "M 100644 :%d d%d/sub%d/dir%d/file%d.txt\n", 1+f, f%10, f/10%10, f/100%10, f)
+		}
+		for f := range text {
+			text[f] = p.file(4000)
+			blob(f)
 		}
 		commit(w, 0)
 		for f := range text {
-			text[f] = p.lines(75)
 			modify(f)
 		}
 		annotate(w, "v1", 0)
 		for n := 1; n < 8; n++ {
-			commit(w, n)
-			for range 300 {
-				f := p.rnd.IntN(files)
+			changed := p.rnd.Perm(files)[:300]
+			for _, f := range changed {
 				text[f] = p.edit(text[f])
+				blob(f)
+			}
+			commit(w, n)
+			for _, f := range changed {
 				modify(f)
 			}
 			annotate(w, fmt.Sprintf("v%d", n+1), n)

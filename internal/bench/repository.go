@@ -27,13 +27,13 @@ func (b *bench) repository(ctx context.Context, named string) (r repository, err
 	old := ""
 	switch named {
 	case "deep": // the tag is near the end, not at it: what people deploy is rarely the newest commit
-		versions := 41
+		commits := 200_000
 		if b.quick {
-			versions = 3
+			commits = 10_000
 		}
-		last := (versions - 1) * 5000 / 20
-		r.tag, old = fmt.Sprintf("v%d", last-last/20), fmt.Sprintf("v%d", last-last/20-20)
-		r.gitDir, err = b.generate(ctx, fmt.Sprintf("deep-%d", versions), deep(versions))
+		last := commits / 20
+		r.tag, old = fmt.Sprintf("v%d", last-last/30), fmt.Sprintf("v%d", last-last/30-20)
+		r.gitDir, err = b.generate(ctx, fmt.Sprintf("deep-%d", commits), deep(commits))
 	case "wide":
 		files := 100_000
 		if b.quick {
