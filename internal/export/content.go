@@ -11,11 +11,14 @@ import (
 // apart tells whether a file is read by itself: what is large, or not in the repository.
 func (f *file) apart() bool { return f.content != nil || f.size > streamOver }
 
+// mostTogether bounds how many files are read as one batch, for the memory that it takes to know what is made of what.
+const mostTogether = 8 << 10
+
 // writeFiles writes the files of one repository after those of another.
 func (w *writer) writeFiles(ctx context.Context) error {
 	for rest := w.plan.order; len(rest) > 0; {
 		of, n := w.plan.files[rest[0]].in, 1
-		for n < len(rest) && w.plan.files[rest[n]].in == of {
+		for n < min(len(rest), mostTogether) && w.plan.files[rest[n]].in == of {
 			n++
 		}
 		if err := w.writePart(ctx, of, rest[:n]); err != nil {

@@ -12,8 +12,15 @@ import (
 	"github.com/git-rel/rel/internal/objects"
 )
 
-// mostOpen is how many directories are open at a time, in all workers together.
-const mostOpen = 512
+// mostOpen is how many directories are open at a time, in all workers together: a quarter of what this process may have, at most
+// 4096. Packs may have the files of a directory far from each other.
+func mostOpen() int {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return 256
+	}
+	return int(min(limit.Cur/4, 4096))
+}
 
 // bufSize is the size up to which a file's content is held in memory that is used again.
 const bufSize = 256 << 10

@@ -60,8 +60,9 @@ type writer struct {
 func newWriter(p *Plan, root *disk.Dir, progress func(done, total int64)) *writer {
 	w := &writer{plan: p, root: root, tell: progress, entries: make([]release.Entry, len(p.files), len(p.files)+len(p.links)+len(p.dirs))}
 	w.dirs = make([]*openDirs, cores())
+	most := mostOpen()
 	for i := range w.dirs {
-		w.dirs[i] = &openDirs{root: root, most: max(mostOpen/len(w.dirs), 4), buf: make([]byte, bufSize)}
+		w.dirs[i] = &openDirs{root: root, most: max(most/len(w.dirs), 4), buf: make([]byte, bufSize)}
 		w.dirs[i].read = objects.NewScratch(int64(readMemory / len(w.dirs)))
 	}
 	return w
