@@ -28,12 +28,13 @@ func runNumber(args []string) (int, error) {
 }
 
 func (a *app) log() *cobra.Command {
-	var follow bool
+	var follow, plot bool
 	cmd := a.command(spec{
 		use: "log [RUN] [flags]", short: "a run's own log, with all that its commands printed", group: groupLook,
-		args:    cobra.MaximumNArgs(1),
-		long:    "Show a run's own log, by its number or the last one, with all that its commands printed.\nWith --json the events as they were written.",
-		example: "  rel log\n  rel log 12\n  rel log -f",
+		args: cobra.MaximumNArgs(1),
+		long: "Show a run's own log, by its number or the last one, with all that its commands printed.\nWith --json the events as they were written.\n" +
+			"With --plot how long the service took to answer around the switch, as the run has measured it.",
+		example: "  rel log\n  rel log 12\n  rel log -f\n  rel log 12 --plot",
 		exits:   []int{release.ExitNotFound},
 		run: func(cmd *cobra.Command, args []string) error {
 			number, err := runNumber(args)
@@ -47,9 +48,13 @@ func (a *app) log() *cobra.Command {
 			if number, err = a.lastRun(site, number); err != nil {
 				return err
 			}
+			if plot {
+				return a.plotLog(site, number)
+			}
 			return a.showLog(cmd.Context(), site, number, follow)
 		},
 	})
+	cmd.Flags().BoolVar(&plot, "plot", false, "draw how long the service took to answer")
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "follow a run that goes on")
 	return cmd
 }
@@ -94,7 +99,7 @@ func (a *app) showLog(ctx context.Context, site *deploy.Site, number int, follow
 	events.Close()
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return release.Errorf(release.ExitNotFound, "run %d: its log is not kept any more", number).Hint("rel history shows how it ended")
+		return notKept(number)
 	case errors.Is(err, context.Canceled):
 		return nil
 	case err != nil && !errors.Is(err, worker.ErrGone):
@@ -103,6 +108,39 @@ func (a *app) showLog(ctx context.Context, site *deploy.Site, number int, follow
 	if a.json {
 		return a.out.JSON(all)
 	}
+	return nil
+}
+
+func notKept(number int) error {
+	return release.Errorf(release.ExitNotFound, "run %d: its log is not kept any more", number).Hint("rel history shows how it ended")
+}
+
+// plotLog draws what a run has measured.
+func (a *app) plotLog(site *deploy.Site, number int) error {
+	var measured struct {
+		Run   release.Run    `json:"run"`
+		Trace *release.Trace `json:"trace"`
+	}
+	err := worker.ReadLog(site.Root.State(), number, func(e release.Event) {
+		switch e.Kind {
+		case release.EventProbe:
+			measured.Trace = e.Trace
+		case release.EventEnd:
+			measured.Run = *e.Run
+		}
+	})
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return notKept(number)
+	case err != nil:
+		return err
+	case measured.Trace == nil:
+		return release.Errorf(release.ExitNotFound, "run %d: it has not measured how the service answers", number).
+			Hint("activate and rollback do, where [health] has url or tcp")
+	case a.json:
+		return a.out.JSON(measured)
+	}
+	a.out.Plot(measured.Run, *measured.Trace)
 	return nil
 }
 

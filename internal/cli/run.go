@@ -25,6 +25,8 @@ type outcome struct {
 	Signer     string           `json:"signer"`
 	Release    release.ID       `json:"release"`
 	DowntimeMS int64            `json:"downtime_ms"`
+	SwitchMS   float64          `json:"switch_ms"`
+	Probe      *release.Probe   `json:"probe"`
 	Error      string           `json:"error"`
 	Exit       int              `json:"exit"`
 	Hints      []string         `json:"hints"`
@@ -67,7 +69,7 @@ func (a *app) ended(result deploy.Result) error {
 		run := result.Run
 		err := a.out.JSON(outcome{
 			run.Run, run.Outcome, run.Verified, run.From, run.To, run.Commit, run.Tree, run.Signer, run.Release, run.DowntimeMS,
-			run.Error, result.Exit, append([]string{}, result.Hints...),
+			run.SwitchMS, run.Probe, run.Error, result.Exit, append([]string{}, result.Hints...),
 		})
 		if err != nil {
 			return err

@@ -148,6 +148,7 @@ type Health struct {
 	Passes   int      `toml:"passes"` // in a row
 	Interval Duration `toml:"interval"`
 	Timeout  Duration `toml:"timeout"` // until there were that many passes
+	Probe    Duration `toml:"probe"`   // between two requests that measure a run's downtime; 0 makes none
 }
 
 // Steps are commands at points of a run.
@@ -204,7 +205,7 @@ func Default(name string) *Config {
 		Live:   Live{Path: "current", Mode: ModeSymlink},
 		Export: Export{Attributes: true, Submodules: "refuse", LFS: "auto", Reuse: ReuseAuto},
 		Build:  Build{Timeout: seconds(600)},
-		Health: Health{Status: 200, Passes: 3, Interval: Duration{200 * time.Millisecond}, Timeout: seconds(30)},
+		Health: Health{Status: 200, Passes: 3, Interval: Duration{200 * time.Millisecond}, Timeout: seconds(30), Probe: Duration{20 * time.Millisecond}},
 		Steps:  Steps{Timeout: seconds(600)},
 		Push:   Push{Tags: []string{"v*"}, Lightweight: LightweightRefuse, Reconcile: ReconcileReport},
 	}

@@ -21,6 +21,7 @@ func (c *Config) checkHealth(k *checker) {
 	}
 	k.positive("health.interval", h.Interval)
 	k.positive("health.timeout", h.Timeout)
+	k.probe(h.Probe.Duration)
 	k.noNUL("health", h.Run, h.Body)
 	if h.Status < 100 || h.Status > 599 {
 		k.bad("health.status", "%d is no HTTP status", h.Status)
@@ -47,6 +48,13 @@ func (c *Config) checkHealth(k *checker) {
 	u, err := url.Parse(h.URL)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		k.bad("health.url", "%q is no http or https address", h.URL)
+	}
+}
+
+// probe checks how often a run asks to measure its downtime.
+func (k *checker) probe(every time.Duration) {
+	if every != 0 && (every < 5*time.Millisecond || every > time.Second) {
+		k.bad("health.probe", "%s is neither \"0\", which measures nothing, nor from \"5ms\" to \"1s\"", every)
 	}
 }
 

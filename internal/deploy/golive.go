@@ -40,6 +40,7 @@ func (r *run) goLive(ctx context.Context) error {
 	if err := r.prepare(); err != nil {
 		return err
 	}
+	defer r.measure(ctx)()
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}

@@ -49,7 +49,9 @@ type run struct {
 	took     map[string]bool // of the services: it has taken the new release over, or may have
 	unlock   []func()        // the services' own locks
 	marks    []gate.LogMark  // of their error logs, made before anything was touched
-	down     time.Duration   // how long services were known to be down
+	down     time.Duration   // how long services were known to be down, or were seen to be by the prober
+	prober   *gate.Prober    // from just before anything is touched to the end; nil where there is nothing to ask
+	timeline []timed         // the steps so far, in the order in which they began
 	exported bool            // it has made a release of its own
 	turned   bool            // it has switched the live path and is to stay so
 	told     string          // the answer to its waiting for rel confirm, where who recovers it has it
@@ -67,9 +69,10 @@ type logger interface {
 func (r *run) step(step release.Step, what string, do func() (figure string, err error)) error {
 	r.rec.Step = step
 	r.log.Emit(release.Event{Kind: release.EventStep, Step: step, Text: what})
+	r.prober.Step()
 	start := time.Now()
 	figure, err := do()
-	took := time.Since(start).Milliseconds()
+	took := r.timed(step, start).Milliseconds()
 	if err != nil {
 		r.log.Emit(release.Event{Kind: release.EventFail, Step: step, Text: err.Error(), MS: took, Hints: release.Hints(err)})
 		return err

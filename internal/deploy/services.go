@@ -172,16 +172,18 @@ func (r *run) apply(ctx context.Context, s *service.Service) error {
 	if kind == service.None {
 		return nil
 	}
-	state, err := s.State()
-	if err != nil {
-		return err
-	}
-	word := map[string]string{service.Graceful: "reloaded", service.Restart: "restarted", service.StopStart: "started"}[kind]
-	if !state.Up {
-		word = "started"
+	word := "started"
+	if kind != service.StopStart { // what was stopped is down, and every moment counts
+		state, err := s.State()
+		if err != nil {
+			return err
+		}
+		if state.Up {
+			word = map[string]string{service.Graceful: "reloaded", service.Restart: "restarted"}[kind]
+		}
 	}
 	start := r.Now()
-	err = r.serviceStep(release.StepStart, s, word, func() error {
+	err := r.serviceStep(release.StepStart, s, word, func() error {
 		if kind == service.StopStart {
 			return s.Start(ctx)
 		}
@@ -202,6 +204,9 @@ func (r *run) serviceStep(step release.Step, s *service.Service, word string, do
 		r.rec.Groups = nil // they were of commands in flight
 		if err != nil {
 			return "", err
+		}
+		if step == release.StepStop { // every moment counts, and there is no pid to tell
+			return s.Spec().Name + " " + word, nil
 		}
 		state, err := s.State()
 		if err != nil || !state.Up {

@@ -62,9 +62,20 @@ type Use struct {
 // Await polls done until it is true, at first every 10 ms, later every 100 ms. It returns false when the timeout is over or
 // ctx is done; done is asked once more then, so that a last-moment success counts.
 func Await(ctx context.Context, timeout time.Duration, done func() bool) bool {
+	return await(ctx, timeout, 10*time.Millisecond, 100*time.Millisecond, done)
+}
+
+// AwaitClosely is Await that polls every 2 ms for the first seconds: every moment counts while a service is down.
+func AwaitClosely(ctx context.Context, timeout time.Duration, done func() bool) bool {
+	const closely, pause = 3 * time.Second, 2 * time.Millisecond
+	return await(ctx, min(timeout, closely), pause, pause, done) || Await(ctx, timeout-closely, done)
+}
+
+// await polls with a pause that grows from the first to the longest.
+func await(ctx context.Context, timeout, first, longest time.Duration, done func() bool) bool {
 	deadline := time.NewTimer(timeout)
 	defer deadline.Stop()
-	for pause := 10 * time.Millisecond; ; pause = min(pause*5/4, 100*time.Millisecond) {
+	for pause := first; ; pause = min(pause*5/4, longest) {
 		if done() {
 			return true
 		}

@@ -71,6 +71,8 @@ type Run struct {
 	Started    time.Time `json:"started"`
 	Seconds    float64   `json:"seconds"`
 	DowntimeMS int64     `json:"downtime_ms"`
+	SwitchMS   float64   `json:"switch_ms"`       // of the downtime, what is neither the services' stop nor their start
+	Probe      *Probe    `json:"probe,omitempty"` // what visitors saw; absent where DowntimeMS is only how long services were known to be down
 	Error      string    `json:"error"`
 	Exit       int       `json:"exit"`              // what the command that asked for it exits with
 	Checked    string    `json:"checked,omitempty"` // digest of the gates that Release has passed
@@ -100,6 +102,7 @@ type Event struct {
 	Run   *Run      `json:"run,omitempty"` // of begin: number, command, from, to; of outcome: the whole
 	Exit  int       `json:"exit,omitempty"`
 	Hints []string  `json:"hints,omitempty"`
+	Trace *Trace    `json:"trace,omitempty"` // of probe
 }
 
 // EventKind says what an event tells.
@@ -116,5 +119,6 @@ const (
 	EventNote     EventKind = "note"     // something worth a line
 	EventWarn     EventKind = "warn"     // something wrong that does not stop the run
 	EventFail     EventKind = "fail"     // the step went wrong: Text says how
+	EventProbe    EventKind = "probe"    // what the prober saw
 	EventEnd      EventKind = "end"      // the outcome
 )

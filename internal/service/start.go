@@ -25,8 +25,10 @@ func (s *Service) Start(ctx context.Context) error {
 		return s.errorf("%w", err)
 	}
 	if !st.Up {
-		if err := s.awaitFree(ctx, deadline); err != nil {
-			return err
+		if held(st.Ports) != "" {
+			if err := s.awaitFree(ctx, deadline); err != nil {
+				return err
+			}
 		}
 		if err := s.retire(ctx); err != nil {
 			return s.errorf("%w", err)

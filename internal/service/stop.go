@@ -3,13 +3,17 @@ package service
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/git-rel/rel/internal/proc"
 	"github.com/git-rel/rel/internal/release"
 )
 
-const afterFailedStop = 3 * time.Second // that is waited for after a stop command that failed
+const (
+	afterFailedStop = 3 * time.Second       // that is waited for after a stop command that failed
+	lookEvery       = 50 * time.Millisecond // for children that a master makes while it ends
+)
 
 // Stop stops the service and is done when its master and that one's children are gone and every address in listen is free. Who does
 // not go is named in the error and not killed: only systemd knows from its unit what may be.
@@ -56,7 +60,12 @@ func (s *Service) Stop(ctx context.Context) error {
 func (s *Service) awaitDown(ctx context.Context, deadline time.Time, master proc.Process, old []proc.Process) (bool, []proc.Process, error) {
 	var bound []proc.Listener
 	var err error
-	down := proc.Await(ctx, time.Until(deadline), func() bool {
+	var looked time.Time
+	down := proc.AwaitClosely(ctx, time.Until(deadline), func() bool {
+		if time.Since(looked) < lookEvery && slices.ContainsFunc(old, proc.Process.Same) {
+			return false // looking at those that are known takes no time
+		}
+		looked = time.Now()
 		if old, err = s.family(master, old); err != nil {
 			return true
 		}

@@ -77,7 +77,18 @@ func (l *Log) Emit(e release.Event) {
 	if err != nil || l.file == nil {
 		return
 	}
-	_, _ = l.file.Write(append(line, '\n')) // see Log: a lost line is a lost line
+	l.write(append(line, '\n'))
+}
+
+// write writes a line or nothing: what a full disk took of a long one must not be in the way of the short ones to come.
+func (l *Log) write(line []byte) {
+	n, err := l.file.Write(line)
+	if err == nil || n == 0 {
+		return // see Log: a lost line is a lost line
+	}
+	if info, err := l.file.Stat(); err == nil {
+		_ = l.file.Truncate(info.Size() - int64(n)) // else the next line is lost with it
+	}
 }
 
 // Close closes the log.
