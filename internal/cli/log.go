@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/git-rel/rel/internal/deploy"
+	"github.com/git-rel/rel/internal/gate"
 	"github.com/git-rel/rel/internal/journal"
 	"github.com/git-rel/rel/internal/release"
 	"github.com/git-rel/rel/internal/worker"
@@ -156,7 +157,7 @@ func (a *app) err() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			logs, err := site.ErrorLogs(first(args))
+			logs, err := site.ErrorLogs(cmd.Context(), first(args))
 			if err != nil {
 				return err
 			}
@@ -167,9 +168,7 @@ func (a *app) err() *cobra.Command {
 				if len(logs) > 1 {
 					a.out.Line("%s: %s", log.Service, log.Path)
 				}
-				for _, line := range log.Lines {
-					a.out.Line("%s", line)
-				}
+				a.showErrors(log.Lines)
 			}
 			if !follow {
 				return nil
@@ -181,22 +180,28 @@ func (a *app) err() *cobra.Command {
 	return cmd
 }
 
+// showErrors shows lines of an error log, in the colour of how bad they are.
+func (a *app) showErrors(lines []string) {
+	for _, line := range lines {
+		a.out.LogLine(line, string(gate.SeverityOf(line)))
+	}
+}
+
 // followErrors shows what the logs gain until the person has seen enough.
-func (a *app) followErrors(ctx context.Context, logs []deploy.ErrorLog) error {
+func (a *app) followErrors(ctx context.Context, logs []*deploy.ErrorLog) error {
 	for {
-		for i := range logs {
-			lines, err := logs[i].Next()
-			if err != nil {
+		began := time.Now()
+		for _, log := range logs {
+			lines, err := log.Next(ctx)
+			if err != nil && ctx.Err() == nil {
 				return err
 			}
-			for _, line := range lines {
-				a.out.Line("%s", line)
-			}
+			a.showErrors(lines)
 		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(200 * time.Millisecond):
+		case <-time.After(max(200*time.Millisecond, 10*time.Since(began))): // journald takes its time
 		}
 	}
 }

@@ -28,6 +28,7 @@ type outcome struct {
 	SwitchMS   float64          `json:"switch_ms"`
 	Probe      *release.Probe   `json:"probe"`
 	Error      string           `json:"error"`
+	Log        []string         `json:"log"`
 	Exit       int              `json:"exit"`
 	Hints      []string         `json:"hints"`
 }
@@ -69,7 +70,7 @@ func (a *app) ended(result deploy.Result) error {
 		run := result.Run
 		err := a.out.JSON(outcome{
 			run.Run, run.Outcome, run.Verified, run.From, run.To, run.Commit, run.Tree, run.Signer, run.Release, run.DowntimeMS,
-			run.SwitchMS, run.Probe, run.Error, result.Exit, append([]string{}, result.Hints...),
+			run.SwitchMS, run.Probe, run.Error, append([]string{}, run.Log...), result.Exit, append([]string{}, result.Hints...),
 		})
 		if err != nil {
 			return err

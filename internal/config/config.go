@@ -123,9 +123,11 @@ type Service struct {
 	Graceful   string   `toml:"graceful"`
 	Test       string   `toml:"test"`
 	PIDFile    string   `toml:"pidfile"`
-	Listen     []string `toml:"listen"` // "127.0.0.1:8080", ":8080", "[::1]:8080", "unix:/run/app.sock"
-	ErrorLog   string   `toml:"error_log"`
-	Timeout    Duration `toml:"timeout"` // of each of start, stop, restart, graceful
+	Listen     []string `toml:"listen"`     // "127.0.0.1:8080", ":8080", "[::1]:8080", "unix:/run/app.sock"
+	ErrorLog   string   `toml:"error_log"`  // a file, or "journal:UNIT"
+	LogFail    []string `toml:"log_fail"`   // regular expressions: lines of the error log that are errors, too
+	LogIgnore  []string `toml:"log_ignore"` // and such that are none, whatever they say
+	Timeout    Duration `toml:"timeout"`    // of each of start, stop, restart, graceful
 	// Stragglers says what becomes of a run after which processes go on with another release: StragglersWarn or StragglersRevert.
 	Stragglers string   `toml:"stragglers"`
 	Drain      Duration `toml:"drain"` // how long old processes may take to end before that
@@ -149,6 +151,23 @@ type Health struct {
 	Interval Duration `toml:"interval"`
 	Timeout  Duration `toml:"timeout"` // until there were that many passes
 	Probe    Duration `toml:"probe"`   // between two requests that measure a run's downtime; 0 makes none
+	Soak     Duration `toml:"soak"`    // how long it is asked on then, and the error logs watched; see SoakTime
+	Log      string   `toml:"log"`     // LogWarn, LogRevert or LogOff
+}
+
+// What an error log that gains new errors does to a run.
+const (
+	LogWarn   = "warn"
+	LogRevert = "revert"
+	LogOff    = "off"
+)
+
+// SoakTime is how long a release is watched once it is healthy. Unless the file says it, that is no time where no error log is watched.
+func (c *Config) SoakTime(watched bool) time.Duration {
+	if !watched && !c.Has("health.soak") {
+		return 0
+	}
+	return c.Health.Soak.Duration
 }
 
 // Steps are commands at points of a run.
@@ -205,9 +224,12 @@ func Default(name string) *Config {
 		Live:   Live{Path: "current", Mode: ModeSymlink},
 		Export: Export{Attributes: true, Submodules: "refuse", LFS: "auto", Reuse: ReuseAuto},
 		Build:  Build{Timeout: seconds(600)},
-		Health: Health{Status: 200, Passes: 3, Interval: Duration{200 * time.Millisecond}, Timeout: seconds(30), Probe: Duration{20 * time.Millisecond}},
-		Steps:  Steps{Timeout: seconds(600)},
-		Push:   Push{Tags: []string{"v*"}, Lightweight: LightweightRefuse, Reconcile: ReconcileReport},
+		Health: Health{
+			Status: 200, Passes: 3, Interval: Duration{200 * time.Millisecond}, Timeout: seconds(30),
+			Probe: Duration{20 * time.Millisecond}, Soak: seconds(5), Log: LogWarn,
+		},
+		Steps: Steps{Timeout: seconds(600)},
+		Push:  Push{Tags: []string{"v*"}, Lightweight: LightweightRefuse, Reconcile: ReconcileReport},
 	}
 }
 

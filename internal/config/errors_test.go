@@ -53,6 +53,12 @@ func TestErrors(t *testing.T) {
 		{"env git", "[env]\nGIT_DIR = 'x'", "rel.toml:2: env.GIT_DIR: commands never get GIT_*", "set it in the command itself, or take another name"},
 		{"NUL", "[build]\nrun = \"a\\u0000\"", "rel.toml:2: build.run: holds a NUL byte", ""},
 
+		{"soak", "[health]\nsoak = '-1s'", "rel.toml:2: health.soak: -1s is no time to wait", ""},
+		{"health log", "[health]\nlog = 'rever'", `rel.toml:2: health.log: "rever" is none of warn, revert, off`, `did you mean "revert"?`},
+		{"log pattern", "[[service]]\npreset = 'apache'\nlog_fail = ['[a']", "rel.toml:3: service.log_fail: error parsing regexp: missing closing ]", ""},
+		{"log pattern empty", "[[service]]\npreset = 'apache'\nlog_ignore = ['']", "rel.toml:3: service.log_ignore: an empty pattern", ""},
+		{"journal", "[[service]]\npreset = 'apache'\nerror_log = 'journal:a b'", `rel.toml:3: service.error_log: "a b" is no unit name`, ""},
+
 		{"check empty", "[[check]]\nname = 'a'", "rel.toml:1: check: has neither preset nor run", "presets are perl, php, python, ruby, node, shell"},
 		{"check preset", "[[check]]\npreset = 'pearl'", `rel.toml:2: check.preset: "pearl" is none of perl`, `did you mean "perl"?`},
 		{"check both", "[[check]]\npreset = 'perl'\nrun = 'x'", "rel.toml:3: check.run: a check has a preset or run, not both", ""},

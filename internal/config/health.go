@@ -22,6 +22,10 @@ func (c *Config) checkHealth(k *checker) {
 	k.positive("health.interval", h.Interval)
 	k.positive("health.timeout", h.Timeout)
 	k.probe(h.Probe.Duration)
+	if h.Soak.Duration != 0 {
+		k.positive("health.soak", h.Soak)
+	}
+	k.oneOf("health.log", h.Log, logModes)
 	k.noNUL("health", h.Run, h.Body)
 	if h.Status < 100 || h.Status > 599 {
 		k.bad("health.status", "%d is no HTTP status", h.Status)

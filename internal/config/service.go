@@ -2,9 +2,11 @@ package config
 
 import (
 	"path"
+	"regexp"
 	"strings"
 
 	"github.com/git-rel/rel/internal/proc"
+	"github.com/git-rel/rel/internal/release"
 )
 
 // restartOf is how a service takes up a new release unless told. Only Apache and nginx are graceful by convention, as is what
@@ -41,6 +43,7 @@ func (c *Config) checkServices(k *checker) {
 		for _, addr := range s.Listen {
 			k.listen(key+".listen", addr)
 		}
+		k.errorLog(key, s)
 		k.needs(key, s)
 	}
 }
@@ -58,6 +61,25 @@ func (k *checker) needs(key string, s Service) {
 		k.bad(key, `preset "command" needs start and stop`).hint = "presets with commands of their own are apache, nginx, systemd"
 	case s.Preset == "command" && s.PIDFile == "" && len(s.Listen) == 0:
 		k.bad(key, `preset "command" needs pidfile or listen: by these rel sees what runs`)
+	}
+}
+
+// errorLog checks where a service tells of errors, and what counts as one.
+func (k *checker) errorLog(key string, s Service) {
+	if unit, ok := strings.CutPrefix(s.ErrorLog, release.JournalLog); ok && !unitName.MatchString(unit) {
+		k.bad(key+".error_log", "%q is no unit name", unit)
+	}
+	k.expressions(key+".log_fail", s.LogFail)
+	k.expressions(key+".log_ignore", s.LogIgnore)
+}
+
+func (k *checker) expressions(key string, patterns []string) {
+	for _, pattern := range patterns {
+		if _, err := regexp.Compile(pattern); err != nil {
+			k.bad(key, "%v", err)
+		} else if pattern == "" {
+			k.bad(key, "an empty pattern matches every line")
+		}
 	}
 }
 

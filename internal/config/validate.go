@@ -21,6 +21,7 @@ var (
 	stragglers     = []string{StragglersWarn, StragglersRevert}
 	branchActions  = []string{BranchCut, BranchStage, BranchNone}
 	lightweights   = []string{LightweightRefuse, LightweightAllow}
+	logModes       = []string{LogWarn, LogRevert, LogOff}
 	reconciles     = []string{ReconcileReport, ReconcileDeploy}
 	submodules     = []string{"refuse", "empty", "fetch"}
 	lfsModes       = []string{"auto", "refuse", "pointer"}

@@ -152,6 +152,7 @@ error_log = %q
 [health]
 url = "http://%s/"
 release = "header X-Release"
+soak = "0s"
 `, checkout, program, pidFile, addr, addr, logFile, addr)
 }
 

@@ -195,6 +195,10 @@ func (s *Site) checkServices(ctx context.Context, report *CheckReport) {
 			text = fmt.Sprintf("up, pid %d", state.Master.PID)
 		}
 		report.add("service "+one.Spec().Name, text, err)
+		if log := s.errorLog(one); log.Path != "" {
+			_, err := log.Mark(ctx)
+			report.addAs(findingWarn, "error log "+one.Spec().Name, log.Path, err)
+		}
 		report.Sudoers = append(report.Sudoers, one.Sudoers(s.Owner.Name)...)
 	}
 	if len(services) > 0 {

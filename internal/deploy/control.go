@@ -44,7 +44,7 @@ func (r *run) control(ctx context.Context) error {
 			}
 		}
 	}
-	r.markLogs()
+	r.markLogs(ctx)
 	if err := r.mark(journal.Stopping); err != nil {
 		return err
 	}
@@ -58,7 +58,7 @@ func (r *run) control(ctx context.Context) error {
 				return err // it has no such command: nothing was touched
 			}
 			r.outcome = release.Failed
-			r.showErrorLogs()
+			r.showErrorLogs(ctx)
 			return release.Errorf(release.ExitFailed, "%w", err).Hint("rel status shows what runs")
 		}
 	}

@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,41 +10,72 @@ import (
 
 	"github.com/git-rel/rel/internal/disk"
 	"github.com/git-rel/rel/internal/gate"
+	"github.com/git-rel/rel/internal/proc"
 	"github.com/git-rel/rel/internal/release"
+	"github.com/git-rel/rel/internal/service"
 )
 
 // ErrorLog is what a service's error log gained since the last switch.
 type ErrorLog struct {
-	Service string       `json:"service"`
-	Path    string       `json:"path"`
-	Lines   []string     `json:"lines"`
-	mark    gate.LogMark // after Lines
+	Service  string   `json:"service"`
+	Path     string   `json:"path"` // of a file; or "journal:UNIT"
+	Lines    []string `json:"lines"`
+	Errors   int      `json:"errors"` // of Lines
+	Warnings int      `json:"warnings"`
+	log      gate.Log
+	mark     gate.LogMark // after Lines
 }
 
 // errLines is how many lines of an error log are shown at most.
 const errLines = 1000
 
+// markedLog is a service's error log, and where it ended before a run touched anything.
+type markedLog struct {
+	service string
+	log     gate.Log
+	mark    gate.LogMark
+	watch   *gate.LogWatch // nil where it is not watched
+}
+
 // marksPath is where the places of the error logs at the last switch are kept.
 func (s *Site) marksPath() string { return s.Root.State("marks") }
 
-// markLogs notes where the services' error logs end now, before the run touches them.
-func (r *run) markLogs() map[string]gate.LogMark {
-	marks := map[string]gate.LogMark{}
+// errorLog is a service's error log: journald shows that of a system's unit to root, and to whom the machine lets see it.
+func (s *Site) errorLog(one *service.Service) gate.Log {
+	user := s.Owner
+	var as *proc.User
+	if proc.CanBecome() {
+		user = proc.User{Name: "root", Home: "/root"}
+		as = &user
+	}
+	return gate.Log{Path: one.Spec().ErrorLog, Env: proc.Environment(user, s.Config.Env), As: as}
+}
+
+// markLogs notes where the services' error logs end now, before the run touches them. Two services may have the same.
+func (r *run) markLogs(ctx context.Context) {
+	known := map[string]gate.LogMark{}
 	for _, one := range r.services {
-		spec := one.Spec()
-		if spec.ErrorLog == "" {
+		log := r.errorLog(one)
+		if log.Path == "" {
 			continue
 		}
-		mark, err := gate.MarkLog(spec.ErrorLog)
-		r.warn(err)
-		marks[spec.Name] = mark
-		r.marks = append(r.marks, mark)
+		mark, seen := known[log.Path]
+		if !seen {
+			var err error
+			mark, err = log.Mark(ctx)
+			r.warn(err)
+			known[log.Path] = mark
+		}
+		r.logs = append(r.logs, &markedLog{service: one.Spec().Name, log: log, mark: mark})
 	}
-	return marks
 }
 
 // keepMarks keeps the marks for rel err. It helps people and is no part of the run's safety: what goes wrong is a warning.
-func (r *run) keepMarks(marks map[string]gate.LogMark) {
+func (r *run) keepMarks() {
+	marks := map[string]gate.LogMark{}
+	for _, l := range r.logs {
+		marks[l.service] = l.mark
+	}
 	data, err := json.Marshal(marks)
 	if err == nil {
 		err = disk.WriteFile(r.marksPath(), data, 0o644)
@@ -52,7 +84,7 @@ func (r *run) keepMarks(marks map[string]gate.LogMark) {
 }
 
 // ErrorLogs are the error logs of the services, or of the one that is named, since the last switch.
-func (s *Site) ErrorLogs(name string) ([]ErrorLog, error) {
+func (s *Site) ErrorLogs(ctx context.Context, name string) ([]*ErrorLog, error) {
 	services, err := s.Services(nil, nil)
 	if err != nil {
 		return nil, err
@@ -61,21 +93,25 @@ func (s *Site) ErrorLogs(name string) ([]ErrorLog, error) {
 	if err != nil {
 		return nil, err
 	}
-	logs := []ErrorLog{}
+	logs := []*ErrorLog{}
 	for _, one := range services {
 		spec := one.Spec()
 		if spec.ErrorLog == "" || (name != "" && spec.Name != name) {
 			continue
 		}
-		mark, known := marks[spec.Name]
-		if !known {
-			mark = gate.LogMark{Path: spec.ErrorLog} // never switched yet: the whole log
-		}
-		lines, next, err := mark.Next(errLines)
-		if err != nil {
+		log := &ErrorLog{Service: spec.Name, Path: spec.ErrorLog, log: s.errorLog(one), mark: marks[spec.Name]} // without a mark the whole log
+		if log.Lines, err = log.Next(ctx); err != nil {
 			return nil, err
 		}
-		logs = append(logs, ErrorLog{Service: spec.Name, Path: spec.ErrorLog, Lines: append([]string{}, lines...), mark: next})
+		for _, line := range log.Lines {
+			switch gate.SeverityOf(line) {
+			case gate.SeverityError:
+				log.Errors++
+			case gate.SeverityWarning:
+				log.Warnings++
+			}
+		}
+		logs = append(logs, log)
 	}
 	if len(logs) == 0 {
 		what := "no service has an error log"
@@ -103,8 +139,8 @@ func (s *Site) readMarks() (map[string]gate.LogMark, error) {
 }
 
 // Next is what the log gained since it was last asked.
-func (l *ErrorLog) Next() ([]string, error) {
-	lines, next, err := l.mark.Next(errLines)
+func (l *ErrorLog) Next(ctx context.Context) ([]string, error) {
+	lines, next, err := l.log.Next(ctx, l.mark, errLines)
 	l.mark = next
-	return lines, err
+	return append([]string{}, lines...), err
 }

@@ -37,7 +37,7 @@ func (r *run) goLive(ctx context.Context) error {
 	if err := r.before(ctx); err != nil {
 		return err
 	}
-	if err := r.prepare(); err != nil {
+	if err := r.prepare(ctx); err != nil {
 		return err
 	}
 	defer r.measure(ctx)()
@@ -162,12 +162,14 @@ func (r *run) beforeRan() string {
 }
 
 // prepare writes down what is there, so that a revert can restore exactly that, after a crash too.
-func (r *run) prepare() error {
+func (r *run) prepare(ctx context.Context) error {
 	var err error
 	if r.rec.Services, err = r.servicesNow(); err != nil {
 		return err
 	}
-	r.keepMarks(r.markLogs())
+	r.markLogs(ctx)
+	r.keepMarks()
+	r.watchLogs(ctx)
 	if err := os.Remove(r.confirmPath()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -192,6 +194,9 @@ func (r *run) turn(ctx context.Context) error {
 		return err
 	}
 	if err := r.stragglers(ctx); err != nil {
+		return err
+	}
+	if err := r.soak(ctx); err != nil {
 		return err
 	}
 	if err := r.mark(journal.Healthy); err != nil {

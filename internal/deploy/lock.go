@@ -125,7 +125,7 @@ func (s *Site) cancelHolder(req Request) (as Request, wait time.Duration, note s
 	case err != nil || !found:
 		return req, 0, "", nil // then it is not known who holds it
 	case req.answers(rec):
-		note = fmt.Sprintf("run %d (%s %s) waited for rel confirm, and was told to go back", rec.Run.Run, rec.Run.Command, rec.Run.To)
+		note = fmt.Sprintf("run %d (%s %s) was not confirmed yet, and was told to go back", rec.Run.Run, rec.Run.Command, rec.Run.To)
 		return req.goingBack(rec), backWait, note, s.say(answerBack, rec.Run.Run)
 	case req.Command == Rollback && (finished || rec.Cancellable()) && s.canGoBack(req) && cancel(rec) == nil:
 		if finished {
@@ -139,9 +139,9 @@ func (s *Site) cancelHolder(req Request) (as Request, wait time.Duration, note s
 	return req, 0, "", nil
 }
 
-// answers says whether the request is the answer to a run that waits for rel confirm, or that crashed while it did.
+// answers says whether the request is the answer to a run that soaks or waits for rel confirm, or that crashed while it did.
 func (req Request) answers(rec journal.Record) bool {
-	return req.Command == Rollback && rec.Phase == journal.Confirming
+	return req.Command == Rollback && (rec.Phase == journal.Confirming || rec.Phase == journal.Soaking)
 }
 
 // goingBack is the request as it is carried out where it answers a run: a bare rollback is that run's going back, and not one

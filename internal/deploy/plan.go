@@ -2,7 +2,9 @@ package deploy
 
 import (
 	"context"
+	"slices"
 
+	"github.com/git-rel/rel/internal/config"
 	"github.com/git-rel/rel/internal/disk"
 	"github.com/git-rel/rel/internal/export"
 	"github.com/git-rel/rel/internal/gitrepo"
@@ -173,6 +175,10 @@ func (s *Site) planSteps(plan *Plan, req Request, t target) error {
 	}
 	if s.healthOf(release.Release{}).Configured() {
 		add(release.StepHealth, nonEmpty(s.Config.Health.URL, nonEmpty(s.Config.Health.TCP, s.Config.Health.Run)))
+	}
+	logged := slices.ContainsFunc(services, func(s *service.Service) bool { return s.Spec().ErrorLog != "" })
+	if d := s.Config.SoakTime(logged && s.Config.Health.Log != config.LogOff); d > 0 && req.Command == Activate {
+		add(release.StepSoak, config.Duration{Duration: d}.String())
 	}
 	return nil
 }

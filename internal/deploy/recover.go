@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
-	"slices"
 	"time"
 
 	"github.com/git-rel/rel/internal/journal"
@@ -103,8 +101,10 @@ func (s *Site) adoptRun(j *journal.Journal, rec journal.Record) (*run, error) {
 	}
 	marks, err := s.readMarks()
 	r.warn(err)
-	r.marks = slices.Collect(maps.Values(marks))
 	for _, one := range r.services {
+		if mark, ok := marks[one.Spec().Name]; ok {
+			r.logs = append(r.logs, &markedLog{service: one.Spec().Name, log: s.errorLog(one), mark: mark})
+		}
 		r.took[one.Spec().Name] = rec.Phase.Touched() // the dead worker may have come to it
 	}
 	r.rec.PID, r.rec.Start = me.PID, me.Start

@@ -22,7 +22,7 @@ func (r *run) revert(ctx context.Context, cause error) error {
 	r.rec.Step, r.rec.Run.Error, r.rec.Run.Verified = release.StepRevert, cause.Error(), release.VerifiedNone
 	r.rec.Phase = journal.Reverting
 	r.warn(r.record())
-	r.showErrorLogs()
+	r.showErrorLogs(ctx)
 	r.note("going %s", what)
 	err := r.step(release.StepRevert, what, func() (string, error) { return what, r.restore(ctx, bad) })
 	r.rec.Run.Verified = release.VerifiedNone // what was seen on the way back is of another release
@@ -183,16 +183,21 @@ func nonEmpty(s, instead string) string {
 }
 
 // showErrorLogs tells what the services' error logs gained since the switch.
-func (r *run) showErrorLogs() {
-	for _, mark := range r.marks {
-		lines, err := mark.Since(0)
+func (r *run) showErrorLogs(ctx context.Context) {
+	shown := map[string]bool{}
+	for _, l := range r.logs {
+		if shown[l.log.Path] {
+			continue
+		}
+		shown[l.log.Path] = true
+		lines, err := l.log.Since(ctx, l.mark, 0)
 		r.warn(err)
 		if left := len(lines) - logLines; left > 0 { // the first lines have the cause, the last ones what became of it
 			half := logLines / 2
 			lines = slices.Concat(lines[:half], []string{fmt.Sprintf("… %d lines …", left)}, lines[len(lines)-half:])
 		}
 		if len(lines) > 0 {
-			r.note("what %s gained:\n%s", mark.Path, strings.Join(lines, "\n"))
+			r.note("what %s gained:\n%s", l.log.Path, strings.Join(lines, "\n"))
 		}
 	}
 }

@@ -48,7 +48,7 @@ type run struct {
 	services []*service.Service
 	took     map[string]bool // of the services: it has taken the new release over, or may have
 	unlock   []func()        // the services' own locks
-	marks    []gate.LogMark  // of their error logs, made before anything was touched
+	logs     []*markedLog    // of their error logs, marked before anything was touched
 	down     time.Duration   // how long services were known to be down, or were seen to be by the prober
 	prober   *gate.Prober    // from just before anything is touched to the end; nil where there is nothing to ask
 	timeline []timed         // the steps so far, in the order in which they began

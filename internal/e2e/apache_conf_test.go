@@ -99,6 +99,7 @@ release = "header X-Release"
 passes = 2
 interval = "20ms"
 timeout = "10s"
+soak = "0s"
 `, v.restart, v.user, v.addr, v.errorLog(), v.table, v.addr)
 	for table, lines := range v.settings {
 		text += "\n[" + table + "]\n" + lines + "\n"

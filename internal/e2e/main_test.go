@@ -18,7 +18,7 @@ import (
 // TestMain puts this very binary into PATH as "rel". It is a copy, not a link, so that os.Executable, which the program starts
 // its workers from, is that copy too.
 func TestMain(m *testing.M) {
-	testscript.Main(withRaces{m}, map[string]func(){"rel": rel})
+	testscript.Main(withRaces{m}, map[string]func(){"rel": rel, "faulty": faulty})
 }
 
 // rel is the program. Under the race detector it takes the detector's settings first where it was not given them: the program

@@ -97,6 +97,7 @@ release = "header X-Release"
 passes = 2
 interval = "20ms"
 timeout = "10s"
+soak = "0s"
 `, filepath.Join(s.run, "shop.pid"), s.run, s.addr, s.live, restart, s.addr, filepath.Join(s.run, "shop.log"), s.addr)
 	}
 	return text + strings.ReplaceAll(o.tables, "@RUN@", s.run)

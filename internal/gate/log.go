@@ -11,31 +11,20 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"unicode/utf8"
 
 	"github.com/git-rel/rel/internal/proc"
 )
 
 const (
-	logWindow      = 1 << 20 // the most that is read of one log file
+	logWindow      = 1 << 20 // bytes, the most that is read of one log at a time
 	logFingerprint = 64      // bytes before a mark that tell whether the file is still the one that was marked
+	logLine        = 4 << 10 // bytes of a line, the rest of it is dropped
 )
 
-// LogMark is a place in a log file. It survives rotation (by renaming, or by copying and truncating) and being stored as JSON.
-// The zero mark is of no file: nothing is ever logged after it.
-type LogMark struct {
-	Path   string `json:"path,omitempty"`
-	Inode  uint64 `json:"inode,omitempty"`  // 0: there was no file
-	Offset int64  `json:"offset,omitempty"` // bytes
-	Before []byte `json:"before,omitempty"` // the last bytes before Offset, at most 64
-}
-
-// MarkLog marks the end of the log file at path as it is now. A file that does not exist yet is marked at its future start; an
-// empty path gives the zero mark. What is not a regular file (a pipe, /dev/stderr) cannot be read again: an error, as for a file
-// that may not be read; the mark that comes with it gives the same error when it is read.
-func MarkLog(path string) (LogMark, error) {
-	if path == "" {
-		return LogMark{}, nil
-	}
+// markFile marks the end of the log file at path as it is now. What is not a regular file (a pipe, /dev/stderr) cannot be read
+// again: an error, as for a file that may not be read; the mark that comes with it gives the same error when it is read.
+func markFile(path string) (LogMark, error) {
 	f, info, err := openLog(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return LogMark{Path: path}, nil
@@ -55,32 +44,9 @@ func markAt(f *os.File, path string, info fs.FileInfo, offset int64) (LogMark, e
 	return LogMark{Path: path, Inode: inode(info), Offset: offset, Before: before}, nil
 }
 
-// Since gives the lines that the log gained after the mark, without their line ends and otherwise as they are: whoever shows
-// them escapes them. Where the log was rotated meanwhile, the rest of the old file comes first, if it is still beside the new
-// one and not compressed. Of more than max lines (all, if max is 0), or more than a mebibyte of a file, the last are given.
-func (m LogMark) Since(max int) ([]string, error) {
-	lines, _, err := m.read(true)
-	return last(lines, max), err
-}
-
-// Next is Since for a reader that goes on: it gives complete lines only, and the mark after the last of them.
-func (m LogMark) Next(max int) ([]string, LogMark, error) {
-	lines, next, err := m.read(false)
-	return last(lines, max), next, err
-}
-
-func last(lines []string, max int) []string {
-	if max > 0 && len(lines) > max {
-		return lines[len(lines)-max:]
-	}
-	return lines
-}
-
-// read reads what came after the mark; partial says whether a last line without its line end counts.
+// read reads what a file gained after the mark; partial says whether a last line without its line end counts. Where the log was
+// rotated meanwhile, the rest of the old file comes first, if it is still beside the new one and not compressed.
 func (m LogMark) read(partial bool) ([]string, LogMark, error) {
-	if m.Path == "" {
-		return nil, m, nil
-	}
 	f, info, err := openLog(m.Path)
 	if errors.Is(err, fs.ErrNotExist) {
 		lines, err := m.rotated()
@@ -191,7 +157,22 @@ func readLines(f *os.File, from, to int64, partial bool) (lines []string, end in
 	if text == "" && len(data) == 0 {
 		return nil, end, nil
 	}
-	return slices.Clip(strings.Split(text, "\n")), end, nil
+	lines = slices.Clip(strings.Split(text, "\n"))
+	for i := range lines {
+		lines[i] = shortLine(lines[i], logLine)
+	}
+	return lines, end, nil
+}
+
+// shortLine is the first limit bytes of a line.
+func shortLine(line string, limit int) string {
+	if len(line) <= limit {
+		return line
+	}
+	for limit > 0 && !utf8.RuneStart(line[limit]) {
+		limit--
+	}
+	return line[:limit] + "…"
 }
 
 // openLog opens a regular file; never does it wait for a pipe's other end.

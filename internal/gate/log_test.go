@@ -87,14 +87,14 @@ func TestLogSince(t *testing.T) {
 			if tt.before != "-" {
 				appendTo(t, log, tt.before)
 			}
-			mark, err := MarkLog(log)
+			mark, err := markFile(log)
 			must(t, err)
 			stored, err := json.Marshal(mark)
 			must(t, err)
 			mark = LogMark{}
 			must(t, json.Unmarshal(stored, &mark))
 			tt.then(t, log)
-			got, err := mark.Since(0)
+			got, err := (Log{Path: mark.Path}).Since(t.Context(), mark, 0)
 			must(t, err)
 			if !slices.Equal(got, tt.want) {
 				t.Errorf("got %q, want %q", got, tt.want)
@@ -105,15 +105,15 @@ func TestLogSince(t *testing.T) {
 
 func TestLogSinceIsBounded(t *testing.T) {
 	log := filepath.Join(t.TempDir(), "error.log")
-	mark, err := MarkLog(log)
+	mark, err := markFile(log)
 	must(t, err)
 	appendTo(t, log, strings.Repeat(strings.Repeat("x", 99)+"\n", 30_000)+"the end\n")
-	all, err := mark.Since(0)
+	all, err := (Log{Path: mark.Path}).Since(t.Context(), mark, 0)
 	must(t, err)
 	if n := len(all); n > logWindow/100+1 || len(all[0]) != 99 {
 		t.Errorf("%d lines, the first of %d bytes", n, len(all[0]))
 	}
-	few, err := mark.Since(2)
+	few, err := (Log{Path: mark.Path}).Since(t.Context(), mark, 2)
 	must(t, err)
 	if len(few) != 2 || few[1] != "the end" {
 		t.Errorf("got %q", few)
@@ -122,7 +122,7 @@ func TestLogSinceIsBounded(t *testing.T) {
 
 func TestLogNext(t *testing.T) {
 	log := filepath.Join(t.TempDir(), "error.log")
-	mark, err := MarkLog(log)
+	mark, err := markFile(log)
 	must(t, err)
 	var got []string
 	for _, step := range []func(){
@@ -137,7 +137,7 @@ func TestLogNext(t *testing.T) {
 	} {
 		step()
 		var lines []string
-		lines, mark, err = mark.Next(0)
+		lines, mark, err = (Log{Path: mark.Path}).Next(t.Context(), mark, 0)
 		must(t, err)
 		got = append(got, lines...)
 	}
@@ -148,27 +148,27 @@ func TestLogNext(t *testing.T) {
 
 func TestLogOddPaths(t *testing.T) {
 	dir := t.TempDir()
-	mark, err := MarkLog("")
+	mark, err := Log{}.Mark(t.Context())
 	must(t, err)
-	if lines, err := mark.Since(5); err != nil || lines != nil {
+	if lines, err := (Log{}).Since(t.Context(), mark, 5); err != nil || lines != nil {
 		t.Errorf("of no path: %q, %v", lines, err)
 	}
 	fifo := filepath.Join(dir, "fifo")
 	must(t, syscall.Mkfifo(fifo, 0o600))
 	for _, path := range []string{fifo, dir, os.DevNull} {
-		if _, err := MarkLog(path); err == nil || err.Error() != path+": not a regular file" {
+		if _, err := markFile(path); err == nil || err.Error() != path+": not a regular file" {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
 	log, link := filepath.Join(dir, "real.log"), filepath.Join(dir, "link.log")
 	appendTo(t, log, "a\n")
 	must(t, os.Symlink("real.log", link))
-	mark, err = MarkLog(link)
+	mark, err = markFile(link)
 	must(t, err)
 	appendTo(t, log, "b\n")
 	must(t, os.Rename(log, log+".1"))
 	appendTo(t, log, "c\n")
-	if lines, err := mark.Since(0); err != nil || !slices.Equal(lines, []string{"b", "c"}) {
+	if lines, err := (Log{Path: mark.Path}).Since(t.Context(), mark, 0); err != nil || !slices.Equal(lines, []string{"b", "c"}) {
 		t.Errorf("through a link: %q, %v", lines, err)
 	}
 }

@@ -67,7 +67,7 @@ func TestRecordsComeBack(t *testing.T) {
 	if _, ok, err := j.Current(); ok || err != nil {
 		t.Fatalf("new journal: %v, %v", ok, err)
 	}
-	phases := []Phase{Begun, Prepared, Stopping, Stopped, Switching, Switched, Starting, Started, Healthy, Confirming, Reverting}
+	phases := []Phase{Begun, Prepared, Stopping, Stopped, Switching, Switched, Starting, Started, Soaking, Healthy, Confirming, Reverting}
 	for i := range 3 * slotCount { // round the slots more than once
 		want := sampleRecord(1, phases[i%len(phases)])
 		want.PID = i

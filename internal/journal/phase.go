@@ -3,7 +3,7 @@ package journal
 // order is how far each phase is from the run's beginning. Reverting comes from anywhere after Prepared.
 func (p Phase) order() int {
 	for i, phase := range []Phase{
-		Begun, Prepared, Stopping, Stopped, Switching, Switched, Starting, Started, Healthy, Confirming, Reverting, Finished,
+		Begun, Prepared, Stopping, Stopped, Switching, Switched, Starting, Started, Soaking, Healthy, Confirming, Reverting, Finished,
 	} {
 		if p == phase {
 			return i

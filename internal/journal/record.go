@@ -27,6 +27,7 @@ const (
 	Switched   Phase = "switched"   // the live path leads to the release wanted
 	Starting   Phase = "starting"   // services are being started, restarted or gracefully restarted
 	Started    Phase = "started"    // new processes run
+	Soaking    Phase = "soaking"    // health passed, and is asked on for a while: a rollback ends that
 	Healthy    Phase = "healthy"    // health passed: from here on recovery confirms
 	Confirming Phase = "confirming" // waits for rel confirm until Record.ConfirmBy; recovery goes on waiting
 	Reverting  Phase = "reverting"  // what was there before is being restored

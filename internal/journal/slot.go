@@ -138,8 +138,8 @@ const shortText = 32
 // cuttable are the texts of run that a record may do without.
 func cuttable(run *release.Run) []*string { return []*string{&run.Error, &run.Note, &run.By} }
 
-// shorten halves the longest text that may be cut, or the list of process groups when all are short: the oldest have ended
-// long ago. It is false when nothing is left to cut.
+// shorten drops a line of what an error log had. Without one it halves the longest text that may be cut, or the list of process
+// groups when all are short: the oldest have ended long ago. It is false when nothing is left to cut.
 func shorten(rec *Record) bool {
 	longest := &rec.Run.Error
 	for _, text := range cuttable(&rec.Run) {
@@ -148,6 +148,8 @@ func shorten(rec *Record) bool {
 		}
 	}
 	switch {
+	case len(rec.Run.Log) > 0: // rel err has it too
+		rec.Run.Log = rec.Run.Log[:len(rec.Run.Log)-1]
 	case len(*longest) > shortText:
 		*longest = cut(*longest, len(*longest)/2)
 	case len(rec.Groups) > 1:

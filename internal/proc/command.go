@@ -17,7 +17,7 @@ import (
 const (
 	termGrace  = 5 * time.Second // between TERM and KILL
 	drainDelay = 2 * time.Second // for output after the end, which a background child may hold open for ever
-	maxLine    = 4 << 10         // bytes of a line of output; the rest of it is dropped
+	maxLine    = 4 << 10         // bytes of a line of output, unless told; the rest of it is dropped
 	tailLines  = 20              // kept for the error
 )
 
@@ -32,7 +32,8 @@ type Command struct {
 	Env        []string                          // its whole environment, see Environment
 	As         *User                             // whom it runs as, with all their groups; nil: as this process is
 	Hold       *os.File                          // inherited as descriptor 3: the shared lock that commands hold
-	Output     func(line string)                 // gets each line of stdout and stderr as it comes, at most 4 KiB of it
+	Output     func(line string)                 // gets each line of stdout and stderr as it comes
+	LineLimit  int                               // how many bytes of a line it gets; 0: 4 KiB
 	OutputFile *os.File                          // instead: where stdout and stderr go straight, for a daemon that keeps them
 	Timeout    time.Duration                     // then TERM to its process group, 5 s later KILL; 0: none
 	Started    func(pid int, start uint64) error // called once it runs, before waiting; an error ends it

@@ -12,6 +12,7 @@ type sink struct {
 	file   *os.File // the child's stdout and stderr
 	reader *os.File // nil when file is the caller's
 	line   func(string)
+	limit  int // bytes of a line
 	done   chan struct{}
 	tail   []string
 }
@@ -24,7 +25,7 @@ func (c Command) output() (*sink, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", c.name(), err)
 	}
-	s := &sink{file: w, reader: r, line: c.Output, done: make(chan struct{})}
+	s := &sink{file: w, reader: r, line: c.Output, limit: max(c.LineLimit, maxLine), done: make(chan struct{})}
 	go s.read()
 	return s, nil
 }
@@ -51,7 +52,7 @@ func (s *sink) finish(delay time.Duration) []string {
 
 func (s *sink) read() {
 	defer close(s.done)
-	in := bufio.NewReaderSize(s.reader, maxLine)
+	in := bufio.NewReaderSize(s.reader, s.limit)
 	for {
 		chunk, more, err := in.ReadLine()
 		if err != nil {

@@ -18,6 +18,9 @@ type Tag struct {
 	Subject   string    // first line of the tag's message, else of the commit's
 }
 
+// JournalLog begins an error_log that is no file, but what journald keeps of a unit: "journal:shop.service".
+const JournalLog = "journal:"
+
 // ID names a release directory: "20261123T020845Z-v1.4", UTC time of its export and a readable form of its tag. It is a name,
 // not an encoding: the manifest says which tag it is.
 type ID string

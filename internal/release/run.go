@@ -19,6 +19,7 @@ const (
 	StepSwitch  Step = "switch"
 	StepStart   Step = "start"
 	StepHealth  Step = "health"
+	StepSoak    Step = "soak"
 	StepConfirm Step = "confirm"
 	StepPrune   Step = "prune"
 	StepRevert  Step = "revert"
@@ -79,6 +80,7 @@ type Run struct {
 	Note       string    `json:"note,omitempty"`    // what recovery did, and the like
 	Services   []Took    `json:"services,omitempty"`
 	Stragglers []string  `json:"stragglers,omitempty"` // processes that went on with another release: a sentence for each service
+	Log        []string  `json:"log,omitempty"`        // the first lines of what the services' error logs had new, cut short
 }
 
 // Took says how a service took over what went live.

@@ -3,6 +3,8 @@ package service
 import (
 	"os"
 	"strings"
+
+	"github.com/git-rel/rel/internal/release"
 )
 
 // preset is what a kind of service calls its things.
@@ -51,7 +53,7 @@ func (s *Service) fill() error {
 		p = nginx
 	case "systemd":
 		spec.Unit = unitName(orElse(spec.Unit, spec.Name))
-		p = preset{restart: Restart}
+		p = preset{restart: Restart, errorLog: release.JournalLog + spec.Unit}
 		p.start, p.stop = "systemctl start "+spec.Unit, "systemctl stop "+spec.Unit
 		p.restarted, p.graceful = "systemctl restart "+spec.Unit, "systemctl reload "+spec.Unit
 	case "pidfile":

@@ -29,9 +29,9 @@ type Spec struct {
 	Name, Preset, Restart, User             string
 	Sudo                                    bool
 	Unit, Start, Stop, RestartCmd, Graceful string
-	Test, PIDFile                           string   // PIDFile and ErrorLog are relative to the root
-	Listen                                  []string // "8080", "127.0.0.1:8080", "[::1]:80", "unix:/path"
-	ErrorLog                                string
+	Test, PIDFile                           string        // PIDFile and ErrorLog are relative to the root
+	Listen                                  []string      // "8080", "127.0.0.1:8080", "[::1]:80", "unix:/path"
+	ErrorLog                                string        // a file, or "journal:UNIT"
 	Timeout                                 time.Duration // for each of start, stop, restart and graceful; 60 s if 0
 }
 
@@ -81,7 +81,7 @@ func New(spec Spec, env Env) (*Service, error) {
 	if s.spec.PIDFile != "" && !filepath.IsAbs(s.spec.PIDFile) {
 		s.spec.PIDFile = filepath.Join(env.Dir, s.spec.PIDFile)
 	}
-	if s.spec.ErrorLog != "" && !filepath.IsAbs(s.spec.ErrorLog) {
+	if log := s.spec.ErrorLog; log != "" && !filepath.IsAbs(log) && !strings.HasPrefix(log, release.JournalLog) {
 		s.spec.ErrorLog = filepath.Join(env.Dir, s.spec.ErrorLog)
 	}
 	if s.env.Output == nil {

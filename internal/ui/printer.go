@@ -101,6 +101,18 @@ func (p *Printer) Line(format string, args ...any) {
 	p.write(escapeLines(fmt.Sprintf(format, args...)) + "\n")
 }
 
+// LogLine writes a line of somebody's log to stdout, escaped, in the colour of its severity: "error", "warning", or none.
+func (p *Printer) LogLine(line, severity string) {
+	text := output(line)
+	switch severity {
+	case "error":
+		text = p.outPaint.red(text)
+	case "warning":
+		text = p.outPaint.yellow(text)
+	}
+	p.write(text + "\n")
+}
+
 // Raw writes a result to stdout as it is: what another program reads, as a completion script.
 func (p *Printer) Raw(data []byte) { p.write(string(data)) }
 
