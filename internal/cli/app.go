@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/git-rel/rel/internal/deploy"
+	"github.com/git-rel/rel/internal/proc"
 	"github.com/git-rel/rel/internal/release"
 	"github.com/git-rel/rel/internal/store"
 	"github.com/git-rel/rel/internal/ui"
@@ -43,6 +44,10 @@ func (e ended) Error() string { return fmt.Sprintf("exit %d", e.code) }
 
 // Main runs one command line and returns its exit code.
 func Main(args []string, stdin, stdout, stderr *os.File) int {
+	if len(args) == 2 && args[0] == proc.EnterCommand { // before all else: it runs once for each file that is checked
+		proc.Enter(args[1])
+		return release.ExitError
+	}
 	a := &app{stdin: stdin, stdout: stdout, stderr: stderr, getenv: os.Getenv}
 	root := a.root()
 	root.SetArgs(args)

@@ -58,7 +58,16 @@ type Live struct {
 	Path string `toml:"path"` // default: "current" in mode "symlink", "rel" in mode "directory"
 	Mode string `toml:"mode"` // ModeSymlink or ModeDirectory
 	Gap  bool   `toml:"gap"`  // two renames where the file system cannot exchange
+	// Rehearsal says whether builds, checks and tests see the new release at the live path: RehearsalAuto, RehearsalRequire or RehearsalOff.
+	Rehearsal string `toml:"rehearsal"`
 }
+
+// What Live.Rehearsal can be.
+const (
+	RehearsalAuto    = "auto"    // where this machine lets us
+	RehearsalRequire = "require" // or the run is refused
+	RehearsalOff     = "off"
+)
 
 // Export says what of a tag's tree becomes a release.
 type Export struct {
@@ -221,7 +230,7 @@ type Sign struct {
 func Default(name string) *Config {
 	return &Config{
 		App: safeName(name), Repo: "repo.git", Keep: 5, KeepFailed: 2, KeepStaged: 2, FetchTimeout: seconds(600),
-		Live:   Live{Path: "current", Mode: ModeSymlink},
+		Live:   Live{Path: "current", Mode: ModeSymlink, Rehearsal: RehearsalAuto},
 		Export: Export{Attributes: true, Submodules: "refuse", LFS: "auto", Reuse: ReuseAuto},
 		Build:  Build{Timeout: seconds(600)},
 		Health: Health{

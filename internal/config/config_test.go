@@ -110,7 +110,7 @@ func TestParseWhole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Live != (Live{"htdocs/rel", ModeDirectory, true}) {
+	if c.Live != (Live{"htdocs/rel", ModeDirectory, true, RehearsalAuto}) {
 		t.Errorf("live: %+v", c.Live)
 	}
 	if got := c.Shared; !reflect.DeepEqual(got, Shared{[]string{"uploads", "var/cache"}, []string{"etc/secret.ini"}}) {

@@ -15,7 +15,7 @@ func TestErrors(t *testing.T) {
 		{"in a list of tables", "[[service]]\nname='a'\n[[service]]\nlsiten = []", "rel.toml:4: unknown key \"service.lsiten\"", `did you mean "service.listen"?`},
 		{"misplaced", "[live]\nrestart = 'none'", "rel.toml:2: unknown key \"live.restart\"", "restart belongs in [[service]]"},
 		{"misplaced from the top", "[live]\nkeep = 3", "unknown key \"live.keep\"", "keep belongs in the top of the file"},
-		{"strange", "[live]\nxyzzy = 1", "unknown key \"live.xyzzy\"", "live has path, mode, gap"},
+		{"strange", "[live]\nxyzzy = 1", "unknown key \"live.xyzzy\"", "live has path, mode, gap, rehearsal"},
 		{"two at once", "kep = 1\n[liv]\n", "rel.toml:1: unknown key \"kep\"\n    kep = 1\nrel.toml:2: unknown key \"liv\"\n    [liv]", ""},
 		{"wrong type", "keep = \"a\"", "rel.toml:1: keep: it wants a whole number, not a string\n    keep = \"a\"", ""},
 		{"list for one", "[shared]\ndirs = 'a'", `rel.toml:2: shared.dirs: it wants a list of strings, as ["a", "b"], not a string`, ""},
@@ -31,6 +31,7 @@ func TestErrors(t *testing.T) {
 		{"not utf-8", "app = 'a\xff'", "rel.toml:1: ", ""},
 
 		{"mode", "[live]\nmode = 'symlnk'", `rel.toml:2: live.mode: "symlnk" is none of symlink, directory`, `did you mean "symlink"?`},
+		{"rehearsal", "[live]\nrehearsal = 'on'", `rel.toml:2: live.rehearsal: "on" is none of auto, require, off`, ""},
 		{"app", "app = 'a/b'", `rel.toml:1: app: "a/b" is no safe name`, ""},
 		{"app as ref", "app = 'a..b'", `rel.toml:1: app: "a..b" is no safe name`, ""},
 		{"keep", "keep = -1", "rel.toml:1: keep: -1 is less than 0", ""},

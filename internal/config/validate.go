@@ -23,6 +23,7 @@ var (
 	lightweights   = []string{LightweightRefuse, LightweightAllow}
 	logModes       = []string{LogWarn, LogRevert, LogOff}
 	reconciles     = []string{ReconcileReport, ReconcileDeploy}
+	rehearsals     = []string{RehearsalAuto, RehearsalRequire, RehearsalOff}
 	submodules     = []string{"refuse", "empty", "fetch"}
 	lfsModes       = []string{"auto", "refuse", "pointer"}
 )
@@ -157,6 +158,7 @@ func (c *Config) checkTop(k *checker) {
 	k.atLeast("keep_failed", c.KeepFailed, 0)
 	k.atLeast("keep_staged", c.KeepStaged, 0)
 	k.oneOf("live.mode", c.Live.Mode, modes)
+	k.oneOf("live.rehearsal", c.Live.Rehearsal, rehearsals)
 	k.noNUL("build.run", c.Build.Run)
 	k.positive("build.timeout", c.Build.Timeout)
 	k.noNUL("steps", c.Steps.Before, c.Steps.AfterSwitch, c.Steps.AfterLive, c.Steps.OnRollback, c.Steps.OnFailure)

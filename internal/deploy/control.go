@@ -37,7 +37,7 @@ func (r *run) control(ctx context.Context) error {
 				continue
 			}
 			err := r.step(release.StepCheck, s.Spec().Name, func() (string, error) {
-				return s.Spec().Name + " test", s.Test(ctx, r.environ(), r.Root.LivePath())
+				return s.Spec().Name + " test", s.Test(ctx, r.environ(), r.Root.LivePath(), nil)
 			})
 			if err != nil {
 				return release.Errorf(release.ExitRefused, "%w", err)

@@ -26,18 +26,21 @@ func (r *run) check(ctx context.Context) error {
 		return nil
 	}
 	digest := r.Config.Digest()
-	err := r.step(release.StepCheck, "", func() (string, error) {
-		figures, err := r.checkAll(ctx, r.target.Checked == digest)
+	return r.step(release.StepCheck, "", func() (string, error) {
+		seen, err := r.rehearseChecks(ctx)
+		if err != nil {
+			return "", err
+		}
+		figures, err := r.checkAll(ctx, seen, slices.Contains([]string{digest, digest + seen.mark()}, r.target.Checked))
+		if err == nil {
+			r.rec.Run.Checked = digest + seen.mark()
+		}
 		return strings.Join(figures, ", "), err
 	})
-	if err == nil {
-		r.rec.Run.Checked = digest
-	}
-	return err
 }
 
 // checkAll runs the gates and says what each saw.
-func (r *run) checkAll(ctx context.Context, passed bool) ([]string, error) {
+func (r *run) checkAll(ctx context.Context, seen rehearsal, passed bool) ([]string, error) {
 	user, err := r.serviceUser()
 	if err != nil {
 		return nil, err
@@ -50,7 +53,7 @@ func (r *run) checkAll(ctx context.Context, passed bool) ([]string, error) {
 	if passed && len(r.Config.Check) > 0 {
 		figures = append(figures, "checks passed before")
 	} else {
-		request, err := r.checksRequest(user)
+		request, err := r.checksRequest(user, seen.view)
 		if err != nil {
 			return nil, err
 		}
@@ -60,8 +63,12 @@ func (r *run) checkAll(ctx context.Context, passed bool) ([]string, error) {
 		}
 		figures = append(figures, report.Figures...)
 	}
-	tested, err := r.testServices(ctx)
-	return append(figures, tested...), err
+	tested, err := r.testServices(ctx, seen)
+	figures = append(figures, tested...)
+	if how := seen.figure(); how != "" {
+		figures = append(figures, how)
+	}
+	return figures, err
 }
 
 // checkReach sees that the services' user can reach every file of the release.
@@ -84,13 +91,17 @@ func (r *run) checkReach(ctx context.Context, user *proc.User) (string, error) {
 }
 
 // testServices runs the services' own tests of their configuration.
-func (r *run) testServices(ctx context.Context) ([]string, error) {
+func (r *run) testServices(ctx context.Context, seen rehearsal) ([]string, error) {
 	var figures []string
 	for _, s := range r.services {
 		if s.Spec().Test == "" {
 			continue
 		}
-		err := s.Test(ctx, r.environ(), r.Root.ReleaseDir(r.to.ID))
+		view, err := r.viewOf(seen, s)
+		if err != nil {
+			return figures, err
+		}
+		err = s.Test(ctx, r.environ(), r.Root.ReleaseDir(r.to.ID), view)
 		switch {
 		case err == nil:
 			figures = append(figures, s.Spec().Name+" test")
@@ -104,9 +115,9 @@ func (r *run) testServices(ctx context.Context) ([]string, error) {
 }
 
 // checksRequest is what the configured checks run on: as the service's user where this process may become it.
-func (r *run) checksRequest(user *proc.User) (gate.ChecksRequest, error) {
+func (r *run) checksRequest(user *proc.User, view *proc.View) (gate.ChecksRequest, error) {
 	request := gate.ChecksRequest{
-		Dir: r.Root.ReleaseDir(r.to.ID), First: r.from.ID == "", Env: r.environ(), Hold: r.hold.File, Output: r.output,
+		Dir: r.Root.ReleaseDir(r.to.ID), First: r.from.ID == "", Env: r.environ(), Hold: r.hold.File, Output: r.output, View: view,
 	}
 	if user != nil && proc.CanBecome() {
 		request.As, request.Env = user, r.environOf(*user)

@@ -263,9 +263,17 @@ func (r *run) export(ctx context.Context, id release.ID) (string, []release.Entr
 func (r *run) build(ctx context.Context, id release.ID) (string, error) {
 	r.to = release.Release{ID: id, Tag: r.target.Tag.Name, Commit: r.target.Tag.Commit} // for its environment: it is none yet
 	defer func() { r.to = release.Release{} }()
+	seen, err := r.rehearseBuild(ctx, id)
+	if err != nil {
+		return "", err
+	}
 	command := r.command("build", r.Config.Build.Run, r.Root.ReleaseDir(id), r.Config.Build.Timeout.Duration)
+	command.View = seen.view
 	if _, err := command.Run(ctx); err != nil {
 		return "", release.Errorf(release.ExitRefused, "%w", err)
+	}
+	if how := seen.figure(); how != "" {
+		return r.Config.Build.Run + ", " + how, nil
 	}
 	return "", nil
 }

@@ -43,6 +43,7 @@ type ChecksRequest struct {
 	Removed []string // those that went: a file that uses one of them breaks without having changed
 	First   bool     // nothing comparable is live: all of Files counts as changed
 	As      *proc.User
+	View    *proc.View // of the commands; may be nil
 	Env     []string
 	Hold    *os.File
 	Output  func(line string) // one command's lines after another's; never called from two goroutines at once
@@ -173,7 +174,7 @@ func (c Check) jobs(req ChecksRequest) ([]job, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	base := proc.Command{Name: c.Name, Dir: req.Dir, Env: req.Env, As: req.As, Hold: req.Hold, Timeout: orDuration(c.Timeout, fileTimeout)}
+	base := proc.Command{Name: c.Name, Dir: req.Dir, Env: req.Env, As: req.As, View: req.View, Hold: req.Hold, Timeout: orDuration(c.Timeout, fileTimeout)}
 	if c.once() {
 		base.Shell, base.Timeout = c.Run, orDuration(c.Timeout, onceTimeout)
 		return []job{{check: c.Name, command: base}}, nil

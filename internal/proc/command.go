@@ -30,6 +30,7 @@ type Command struct {
 	Path       string                            // with Shell empty: this program, looked up in Env's PATH
 	Dir        string                            // where it runs; "" is where we are
 	Env        []string                          // its whole environment, see Environment
+	View       *View                             // what it sees elsewhere than it is; nil: what we see
 	As         *User                             // whom it runs as, with all their groups; nil: as this process is
 	Hold       *os.File                          // inherited as descriptor 3: the shared lock that commands hold
 	Output     func(line string)                 // gets each line of stdout and stderr as it comes
@@ -168,6 +169,10 @@ func (c Command) start(out *os.File) (*os.Process, error) {
 	become := c.As != nil && int(c.As.UID) != os.Geteuid()
 	if become {
 		attr.Sys.Credential = &syscall.Credential{Uid: c.As.UID, Gid: c.As.GID, Groups: c.As.Groups}
+	}
+	if c.View != nil {
+		p, err := c.startInView(path, argv, attr)
+		return p, c.explain(err)
 	}
 	var p *os.Process
 	fork := func() error {

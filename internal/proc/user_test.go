@@ -16,6 +16,10 @@ import (
 const role = "REL_TEST_ROLE"
 
 func TestMain(m *testing.M) {
+	if len(os.Args) == 3 && os.Args[1] == proc.EnterCommand {
+		proc.Enter(os.Args[2])
+		os.Exit(1)
+	}
 	if os.Getenv(role) == "dropped" {
 		if err := dropped(); err != nil {
 			fmt.Println(err)

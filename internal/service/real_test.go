@@ -240,7 +240,7 @@ func (r *real) apply(kind string) State {
 func TestApache(t *testing.T) {
 	r := newApache(t)
 	r.module("v1", "")
-	if err := r.Test(t.Context(), r.env.Environ, r.dir); err != nil {
+	if err := r.Test(t.Context(), r.env.Environ, r.dir, nil); err != nil {
 		t.Fatal(err)
 	}
 	first := r.apply(Graceful) // down, so it is started
@@ -293,7 +293,7 @@ func TestApacheDies(t *testing.T) {
 			before := r.apply(kind)
 			r.wants("v1")
 			r.module("v2", `die "no moon today"`)
-			if err := r.Test(t.Context(), r.env.Environ, r.dir); err != nil {
+			if err := r.Test(t.Context(), r.env.Environ, r.dir, nil); err != nil {
 				t.Fatal(err)
 			}
 			err := r.Apply(t.Context(), kind)
@@ -361,7 +361,7 @@ func TestNginx(t *testing.T) {
 		t.Errorf("warnings %q", r.warnings)
 	}
 	r.write("nginx.conf", "no_such_directive on;\n")
-	wantError(t, r.Test(t.Context(), r.env.Environ, r.dir), "web: test: exit 1")
+	wantError(t, r.Test(t.Context(), r.env.Environ, r.dir, nil), "web: test: exit 1")
 	wantError(t, r.Graceful(t.Context()), "web: graceful: exit 1", "no_such_directive")
 	r.wants("v3")
 	version("v3")

@@ -168,13 +168,13 @@ func (s *Service) Apply(ctx context.Context, kind string) error {
 	return s.usage("%q: not one of graceful, restart, stop-start, none", kind)
 }
 
-// Test runs the service's own test of its configuration, as "apachectl configtest", if it has one.
-func (s *Service) Test(ctx context.Context, env []string, dir string) error {
+// Test runs the service's own test of its configuration, as "apachectl configtest", if it has one. The view may be nil.
+func (s *Service) Test(ctx context.Context, env []string, dir string, view *proc.View) error {
 	if s.spec.Test == "" {
 		return nil
 	}
 	c := s.command("test", s.spec.Test)
-	c.Env, c.Dir, c.Output, c.Started = env, dir, s.env.Output, s.env.Started
+	c.Env, c.Dir, c.View, c.Output, c.Started = env, dir, view, s.env.Output, s.env.Started
 	if _, err := c.Run(ctx); err != nil {
 		return s.errorf("%w", err)
 	}

@@ -114,3 +114,23 @@ func relativeTo(from, to string) string {
 	}
 	return strings.Repeat("../", strings.Count(from, "/")+1) + to
 }
+
+// Preview is what stands at the live path once a release is live, to be mounted over it before: the link that was made ready, or the
+// mark of a release that is not sealed yet, which leads there too; in mode "directory" the release itself.
+func (r *Root) Preview(id release.ID) (string, error) {
+	if r.Layout.Mode == ModeDirectory {
+		return r.ReleaseDir(id), nil
+	}
+	var err error
+	for _, name := range []string{string(id), tmpPrefix + string(id)} {
+		var text string
+		at := r.State("links", name)
+		if text, err = os.Readlink(at); err == nil && text == r.linkText(id) {
+			return at, nil
+		}
+	}
+	if err == nil {
+		err = fmt.Errorf("%s: leads elsewhere", r.State("links", string(id)))
+	}
+	return "", err
+}
