@@ -48,6 +48,9 @@ func Main(args []string, stdin, stdout, stderr *os.File) int {
 		proc.Enter(args[1])
 		return release.ExitError
 	}
+	if len(args) == 1 && args[0] == deploy.TrialCommand {
+		return try(stdout)
+	}
 	a := &app{stdin: stdin, stdout: stdout, stderr: stderr, getenv: os.Getenv}
 	root := a.root()
 	root.SetArgs(args)

@@ -131,6 +131,7 @@ type Service struct {
 	RestartCmd string   `toml:"restart_cmd"`
 	Graceful   string   `toml:"graceful"`
 	Test       string   `toml:"test"`
+	Rehearse   string   `toml:"rehearse"` // starts it where it can touch nothing, before the switch
 	PIDFile    string   `toml:"pidfile"`
 	Listen     []string `toml:"listen"`     // "127.0.0.1:8080", ":8080", "[::1]:8080", "unix:/run/app.sock"
 	ErrorLog   string   `toml:"error_log"`  // a file, or "journal:UNIT"

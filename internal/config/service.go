@@ -33,7 +33,7 @@ func (c *Config) checkServices(k *checker) {
 		if s.Drain.Duration != 0 { // which is to look, and not to wait
 			k.positive(key+".drain", s.Drain)
 		}
-		k.noNUL(key, s.Start, s.Stop, s.RestartCmd, s.Graceful, s.Test, s.PIDFile, s.ErrorLog)
+		k.noNUL(key, s.Start, s.Stop, s.RestartCmd, s.Graceful, s.Test, s.Rehearse, s.PIDFile, s.ErrorLog)
 		if s.User != "" && !userName.MatchString(s.User) {
 			k.bad(key+".user", "%q is no user name", s.User)
 		}

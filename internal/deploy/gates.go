@@ -65,6 +65,10 @@ func (r *run) checkAll(ctx context.Context, seen rehearsal, passed bool) ([]stri
 	}
 	tested, err := r.testServices(ctx, seen)
 	figures = append(figures, tested...)
+	if err == nil {
+		tested, err = r.tryStart(ctx, seen)
+		figures = append(figures, tested...)
+	}
 	if how := seen.figure(); how != "" {
 		figures = append(figures, how)
 	}

@@ -84,7 +84,7 @@ func (r *run) rehearseBuild(ctx context.Context, id release.ID) (rehearsal, erro
 // rehearseChecks is rehearse for checks and tests, where there are any.
 func (r *run) rehearseChecks(ctx context.Context) (rehearsal, error) {
 	tested := slices.ContainsFunc(r.services, func(s *service.Service) bool { return s.Spec().Test != "" })
-	if len(r.Config.Check) == 0 && !tested {
+	if len(r.Config.Check) == 0 && !tested && len(r.trials()) == 0 {
 		return rehearsal{}, nil
 	}
 	return r.rehearse(ctx, r.to.ID)

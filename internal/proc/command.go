@@ -127,6 +127,9 @@ func (c Command) argv() (string, []string, error) {
 	if c.Shell != "" {
 		return "/bin/sh", append([]string{"sh", "-c", c.Shell, "sh"}, c.Args...), nil
 	}
+	if c.Path == Self {
+		return Self, append([]string{os.Args[0]}, c.Args...), nil
+	}
 	path, err := LookPath(c.Path, lookEnv(c.Env, "PATH"))
 	return path, append([]string{c.Path}, c.Args...), err
 }

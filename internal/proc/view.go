@@ -8,10 +8,18 @@ package proc
 //
 // Root makes the namespace and puts itself aside before the command runs. Anybody else needs a user namespace for it, in which the
 // command keeps its user, but where sudo and other set-uid programs do not work and the files of others belong to nobody.
+//
+// Private adds namespaces for processes, the network and System V IPC, and an empty /run and /tmp: the command is process 1 there,
+// with whose end all others end; the network is a loopback. Of what lies in /run or /tmp only Keep is to be seen.
 type View struct {
 	What, At string
 	Dir      string
+	Private  bool
+	Keep     string // a directory, as the root
 }
+
+// Self, as the Path of a Command, is this program, under the name that it was started by.
+const Self = "/proc/self/exe"
 
 // EnterCommand is the first argument that makes this program the one that Enter is for. The second is Enter's.
 const EnterCommand = "enter-view"

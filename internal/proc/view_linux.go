@@ -54,10 +54,10 @@ func (c Command) startInView(path string, argv []string, attr *os.ProcAttr) (*os
 	argv = []string{os.Args[0], EnterCommand, strconv.Itoa(len(attr.Files))}
 	attr.Files = append(attr.Files, told, w)
 	attr.Dir, attr.Env = "", []string{}
-	inNamespace(attr.Sys)
+	inNamespace(attr.Sys, c.View.Private)
 	var p *os.Process
 	err = forkClean(!InUserNamespace(), func() (err error) {
-		p, err = os.StartProcess("/proc/self/exe", argv, attr)
+		p, err = os.StartProcess(Self, argv, attr)
 		return err
 	})
 	w.Close() // the child has its own copy
@@ -84,10 +84,13 @@ func (c Command) user() (*User, error) {
 	return &u, err
 }
 
-// inNamespace asks for a mount namespace, and where we are not root for a user namespace around it with the one right that it takes,
+// inNamespace asks for a mount namespace, and where we are not root for a user namespace around it with the rights that it takes,
 // which Enter gives up again. The user stays who it is.
-func inNamespace(sys *syscall.SysProcAttr) {
+func inNamespace(sys *syscall.SysProcAttr, private bool) {
 	sys.Cloneflags |= unix.CLONE_NEWNS
+	if private {
+		sys.Cloneflags |= unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWIPC
+	}
 	if !InUserNamespace() {
 		sys.Credential = &syscall.Credential{}
 		return
@@ -95,7 +98,7 @@ func inNamespace(sys *syscall.SysProcAttr) {
 	sys.Cloneflags |= unix.CLONE_NEWUSER
 	sys.UidMappings = []syscall.SysProcIDMap{{ContainerID: os.Geteuid(), HostID: os.Geteuid(), Size: 1}}
 	sys.GidMappings = []syscall.SysProcIDMap{{ContainerID: os.Getegid(), HostID: os.Getegid(), Size: 1}}
-	sys.AmbientCaps = []uintptr{unix.CAP_SYS_ADMIN}
+	sys.AmbientCaps = []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_NET_ADMIN}
 }
 
 func onDescriptor(e entry) (*os.File, error) {
@@ -181,14 +184,16 @@ func (v View) mount() (string, error) {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
 		return "a mount namespace of its own", err
 	}
-	const clone = unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC | unix.AT_SYMLINK_NOFOLLOW | unix.AT_RECURSIVE
-	tree, err := unix.OpenTree(unix.AT_FDCWD, v.What, clone)
+	if v.Private {
+		if what, err := v.makePrivate(); err != nil {
+			return what, err
+		}
+	}
+	tree, err := clone(v.What)
 	if err != nil {
 		return "mount " + v.What, err
 	}
-	err = unix.MoveMount(tree, "", unix.AT_FDCWD, v.At, unix.MOVE_MOUNT_F_EMPTY_PATH)
-	unix.Close(tree)
-	if err != nil {
+	if err := attach(tree, v.At); err != nil {
 		return "mount over " + v.At, err
 	}
 	var want, got unix.Stat_t
