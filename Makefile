@@ -1,5 +1,6 @@
 # make build   the program, in bin/rel
 # make test    everything that must hold, with the set-up it needs; SETUP=no leaves the machine's packages alone
+# make stacks  100 activations of each stack of docs/stacks under load, and its other kinds of restart, in about half an hour
 # make bench   the tables of BENCHMARKS.md, in a quarter of an hour; BENCH= takes options, BENCH=--help names them
 
 GO          ?= go
@@ -10,7 +11,7 @@ CROSS       := linux/arm64 darwin/arm64 darwin/amd64
 FUZZSECONDS ?= 20
 
 .NOTPARALLEL:
-.PHONY: build test setup vet lint race cross fuzz bench clean
+.PHONY: build test setup vet lint race cross fuzz stacks bench clean
 
 build:
 	$(GO) build -trimpath -o bin/rel ./cmd/rel
@@ -41,6 +42,10 @@ cross:
 
 fuzz:
 	@GO="$(GO)" .ci/fuzz $(FUZZSECONDS)
+
+stacks:
+	@mkdir -p bin; REL_TEST_STACKS=$${REL_TEST_STACKS:-100} $(GO) test -count=1 -timeout 90m -run TestStacks -v ./internal/e2e >bin/stacks.log 2>&1; \
+	code=$$?; grep -E 'activations in|^ *--- |^(ok|FAIL)' bin/stacks.log; exit $$code
 
 bench:
 	@$(GO) run ./internal/bench $(BENCH)

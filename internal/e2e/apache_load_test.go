@@ -20,10 +20,13 @@ import (
 // without a whole answer is lost.
 type load struct {
 	addr string
+	path string
 	stop chan struct{}
 	wait sync.WaitGroup
 
 	mu      sync.Mutex
+	live    string // the release that rel has said to be live; empty while it activates another, and where nobody says
+	stale   []string
 	fresh   figures
 	kept    figures
 	answers map[string]int // by release
@@ -46,8 +49,11 @@ const (
 	answerWithin    = 20 * time.Second
 )
 
-func (v *server) load() *load {
-	l := &load{addr: v.addr, stop: make(chan struct{}), answers: map[string]int{}, last: time.Now()}
+func (v *server) load() *load { return v.loadOf(fmt.Sprintf("/shop?ms=%d", requestTakes)) }
+
+// loadOf asks for a path, whose answer begins with the tag that the header names.
+func (v *server) loadOf(path string) *load {
+	l := &load{addr: v.addr, path: path, stop: make(chan struct{}), answers: map[string]int{}, last: time.Now()}
 	for range visitorsOfAKind {
 		l.wait.Go(func() { l.visit(false) })
 		l.wait.Go(func() { l.visit(true) })
@@ -69,7 +75,7 @@ func (l *load) end() {
 }
 
 func (l *load) visit(keep bool) {
-	c := &visitor{addr: l.addr, keep: keep}
+	c := &visitor{addr: l.addr, path: l.path, keep: keep}
 	defer c.close()
 	for {
 		select {
@@ -77,8 +83,32 @@ func (l *load) visit(keep bool) {
 			return
 		case <-time.After(pause):
 		}
+		live := l.said()
 		tag, again, err := c.ask()
 		l.count(keep, tag, again, err)
+		l.compare(live, tag, err)
+	}
+}
+
+// says tells the load what rel has said to be live: a request that is begun from now on has to be answered by it. Empty: by anyone.
+func (l *load) says(live string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.live = live
+}
+
+func (l *load) said() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.live
+}
+
+// compare takes down an answer of another release than the one that was live from before the request to after the answer.
+func (l *load) compare(live, tag string, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err == nil && live != "" && live == l.live && tag != live && len(l.stale) < 20 {
+		l.stale = append(l.stale, fmt.Sprintf("%s %s, and %s was live", time.Now().Format("15:04:05.000"), tag, live))
 	}
 }
 
@@ -137,6 +167,7 @@ func (l *load) sofar() (fresh, kept figures, gap time.Duration) {
 // visitor is a client with one connection.
 type visitor struct {
 	addr string
+	path string
 	keep bool
 	conn net.Conn
 	from *bufio.Reader
@@ -181,7 +212,7 @@ func (c *visitor) once() (tag string, begun bool, err error) {
 	if c.keep {
 		connection = "keep-alive"
 	}
-	request := fmt.Sprintf("GET /shop?ms=%d HTTP/1.1\r\nHost: localhost\r\nConnection: %s\r\n\r\n", requestTakes, connection)
+	request := fmt.Sprintf("GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: %s\r\n\r\n", c.path, connection)
 	if _, err := io.WriteString(c.conn, request); err != nil {
 		return "", false, err
 	}
