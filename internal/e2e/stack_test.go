@@ -145,7 +145,7 @@ func (k stack) begin(v *server) {
 }
 
 // quickHealth ends the [health] of a page: the tests have not the time that it takes by default.
-const quickHealth = "passes = 2\ninterval = \"20ms\"\n"
+const quickHealth = "passes = 2\ninterval = \"20ms\"\nsoak = \"0s\"\n"
 
 var restartLine = regexp.MustCompile(`(?m)^restart = "[a-z-]+"`)
 
