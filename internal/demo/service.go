@@ -18,6 +18,8 @@ import (
 	"syscall"
 	"text/template"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // The demo's service behaves as Apache with mod_perl does: a master holds the port, a worker below it loads the code when it
@@ -96,7 +98,7 @@ func master(program, addr, code string) error {
 	if err != nil {
 		return err
 	}
-	socket, err := listener.(*net.TCPListener).File()
+	socket, err := shared(listener.(*net.TCPListener))
 	if err != nil {
 		return err
 	}
@@ -122,6 +124,21 @@ func master(program, addr, code string) error {
 		worker = next
 	}
 	return nil
+}
+
+// shared is a listener's socket, to be inherited. TCPListener.File would not do: handing it on makes the socket blocking, for all who
+// have it, and a worker that comes second to a connection then hangs in accept and does not end.
+func shared(listener *net.TCPListener) (*os.File, error) {
+	raw, err := listener.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	var fd int
+	controlErr := raw.Control(func(own uintptr) { fd, err = unix.FcntlInt(own, unix.F_DUPFD_CLOEXEC, 0) })
+	if err = errors.Join(controlErr, err); err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), "socket"), nil
 }
 
 // startWorker starts a worker on the socket and waits until it has loaded its code.
