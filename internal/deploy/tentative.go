@@ -83,7 +83,13 @@ func (c *Client) WriteTentative(ctx context.Context, updates []Update, requests 
 	if err := gate(); err != nil {
 		return err
 	}
-	return c.writeTentative(updates, requests, by, receiver{PID: pack.PID, Start: pack.Start, Boot: proc.BootID()})
+	from := receiver{PID: pack.PID, Start: pack.Start, Boot: proc.BootID()}
+	if err := c.writeTentative(updates, requests, by, from); err != nil || from.alive() {
+		return err
+	}
+	_, err = c.TakeUp(ctx) // the watcher may have looked before we wrote
+	c.tidyUnaccepted(ctx)
+	return err
 }
 
 func (c *Client) writeTentative(updates []Update, requests []Request, by string, from receiver) (err error) {
