@@ -179,8 +179,8 @@ func (s *Site) settled(refs []Update) ([]Update, error) {
 }
 
 // Reconcile offers what git has accepted and no hook has seen, or queues it, as the configuration says. What pre-receive had said yes
-// to is queued in any case: see tentative. It returns what it has queued, and what is to be said. The refs of a push whose hook we are are not lost. A push that asked for a tag again is never
-// made up for: what is live may be newer by now.
+// to is queued in any case: see tentative. It returns what it has queued, and what is to be said. The refs of a push whose hook we
+// are are not lost. A push that asked for a tag again is never made up for: what is live may be newer by now.
 func (c *Client) Reconcile(ctx context.Context, ours ...Update) (queued []Waiting, notes []string, err error) {
 	queued, err = c.takeUp(ctx)
 	for _, w := range queued {

@@ -255,8 +255,8 @@ func (r *run) endLeftovers(ctx context.Context) error {
 	return worker.EndCommands(limited, r.Root.State())
 }
 
-// sweep removes what crashes left on disk, and, but for a rollback, which does not wait for that, what pushes left; and it makes the links ready that a full disk did not allow. What cannot be removed must
-// not block the way back.
+// sweep removes what crashes left on disk, and what pushes left, which a rollback does not wait for; and it makes the links ready that
+// a full disk did not allow. What cannot be removed must not block the way back.
 func (r *run) sweep() {
 	if r.req.Command != Rollback {
 		r.warn(r.dropUnaccepted())
