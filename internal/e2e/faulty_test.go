@@ -22,16 +22,16 @@ import (
 //
 //	""        it is well
 //	noisy     it answers, and logs an error of a new kind each time
-//	logs      the same from the tenth answer on
-//	dies      it answers ten times, and then it is gone
-//	lost      it answers ten times, and then with 500
+//	logs      the same once it turns bad
+//	dies      it is gone once it turns bad
+//	lost      it answers with 500 once it turns bad
 //	version   its answer names another release
 //	slow      it listens only when nobody waits for it any more
 //
 // It logs the same error with each answer, whatever release it is of: that must blame nobody.
 
-// healthyAnswers is how many answers come before what is wrong shows: more than the passes that health wants.
-const healthyAnswers = 10
+// badNow is the file in its directory that turns it bad.
+const badNow = "bad-now"
 
 // faulty is the program: "faulty start|serve ADDRESS LIVE", in a directory that it may write to.
 func faulty() {
@@ -109,7 +109,7 @@ func faultyServe(addr, live string) error {
 		if fault == "noisy" {
 			fmt.Fprintf(os.Stderr, traceback, n, n)
 		}
-		if n > healthyAnswers {
+		if _, err := os.Stat(badNow); err == nil {
 			switch fault {
 			case "logs":
 				fmt.Fprintf(os.Stderr, traceback, n, n)

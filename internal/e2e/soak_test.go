@@ -31,7 +31,17 @@ func TestBadAfterItAnswers(t *testing.T) {
 			s.tagFault("v1.1", c.fault)
 			s.want(release.ExitDone, "activate", "v1.0")
 			s.setHealth(c.health)
-			said := s.want(release.ExitReverted, "activate", "v1.1")
+			activation := s.start("activate", "v1.1")
+			if strings.HasPrefix(c.health, long) {
+				if !activation.awaitPhase(journal.Soaking) {
+					t.Fatal(activation)
+				}
+				must(t, os.WriteFile(filepath.Join(s.run, badNow), nil, 0o644))
+			}
+			if activation.wait() != release.ExitReverted {
+				t.Fatal(activation)
+			}
+			said := activation.String()
 			s.says(said, "v1.0 is live again and healthy", "rel log 2")
 			run := s.lastRun()
 			if want := strings.NewReplacer("@RUN@", s.run, "@ADDR@", s.addr).Replace(c.said); !strings.HasPrefix(run.Error, want) ||

@@ -24,7 +24,7 @@ type stack struct {
 	code     map[string]string // more files of a release, besides those of the page; @TAG@ is the tag
 	around   map[string]string // what Debian has around the files of the page
 	first    []string          // commands that start what rel does not, as a proxy or a supervisor
-	loses    bool              // requests: it has no restart that keeps the port
+	loses    bool              // requests, now and then or each time, whatever the kind of restart
 	others   []string          // kinds of restart that are measured besides the page's, and may lose requests
 }
 
