@@ -41,7 +41,7 @@ func AcquireQueue(state string) (*Lock, error) {
 }
 
 func acquire(ctx context.Context, file *flock.Flock, wait time.Duration) (*Lock, error) {
-	taken, err := file.TryLock()
+	taken, err := try(file)
 	if err == nil && !taken && wait > 0 {
 		limited, cancel := context.WithTimeout(ctx, wait)
 		defer cancel()
@@ -57,6 +57,22 @@ func acquire(ctx context.Context, file *flock.Flock, wait time.Duration) (*Lock,
 		return nil, ErrLocked
 	}
 	return &Lock{file}, nil
+}
+
+// try takes the lock now, if nobody has it. Whoever looks whether it is held shares it for a moment: that is nobody who has it.
+func try(file *flock.Flock) (taken bool, err error) {
+	for {
+		if taken, err = file.TryLock(); err != nil || taken {
+			return taken, err
+		}
+		looked, err := file.TryRLock()
+		if err != nil || !looked {
+			return false, err
+		}
+		if err := file.Unlock(); err != nil {
+			return false, err
+		}
+	}
 }
 
 // Release gives the lock back.

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -63,6 +64,38 @@ func TestLockIsHeldByOne(t *testing.T) {
 	second, err := Acquire(t.Context(), dir, time.Minute)
 	must(t, err)
 	must(t, second.Release())
+}
+
+// Looking whether a lock is held never keeps anybody from taking it.
+func TestLookingIsNotHolding(t *testing.T) {
+	dir := state(t)
+	stop := make(chan struct{})
+	var lookers sync.WaitGroup
+	for range 2 {
+		lookers.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if _, err := QueueServed(dir); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	for range 5000 {
+		lock, err := AcquireQueue(dir)
+		if err != nil {
+			t.Error(err)
+			break
+		}
+		must(t, lock.Release())
+	}
+	close(stop)
+	lookers.Wait()
 }
 
 // A command that outlives its worker keeps the commands' lock, and recovery ends it.
