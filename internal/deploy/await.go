@@ -96,7 +96,7 @@ func (c *Client) Serve() (bool, error) {
 		if !c.handle.Ended() {
 			return false, nil // it is about to
 		}
-		if code, _ := c.handle.Result(); code != release.ExitDone {
+		if code, _ := c.handle.Result(); code != release.ExitDone && code != worker.Killed {
 			return false, c.why()
 		}
 	}
