@@ -310,3 +310,26 @@ func TestPusherGone(t *testing.T) {
 		t.Errorf("%+v", runs)
 	}
 }
+
+// When all of a push are gone but its watcher, and then those who do the work too, the watcher sees that the request comes to its end.
+func TestWatcherStays(t *testing.T) {
+	t.Parallel()
+	s := newPushSite(t, options{noService: true, tables: gated})
+	s.tag("v1.0")
+	s.shut("build")
+	cmd, said := s.push("v1.0")
+	s.awaitAt("build")
+	s.killOf(cmd, "receive-pack and hook")
+	_ = cmd.Wait() // its connection is gone
+	s.await("more than the worker and the watcher is left", func() bool {
+		return !slices.ContainsFunc(s.processes(), func(p proc.Process) bool {
+			line := proc.Cmdline(p.PID)
+			return strings.Contains(line, "receive-pack") || strings.Contains(line, "hook p")
+		})
+	})
+	s.killOf(cmd, "guardian and worker")
+	s.opened("build")
+	if became := s.settle("v1.0", false, said); became != string(release.Interrupted) {
+		t.Error(became)
+	}
+}
