@@ -5,6 +5,7 @@ package e2e
 import (
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -50,6 +51,7 @@ const raceLog = "race"
 type withRaces struct{ *testing.M }
 
 func (m withRaces) Run() int {
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)                      // under nohup all that tests start would ignore it, as git must not
 	dir, _, _ := strings.Cut(os.Getenv("PATH"), string(filepath.ListSeparator)) // where testscript has put the program
 	code := m.M.Run()
 	logs, err := filepath.Glob(filepath.Join(dir, raceLog+".*"))
